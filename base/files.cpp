@@ -1,0 +1,88 @@
+#include "base/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+
+namespace ocsproxy {
+namespace {
+
+constexpr std::size_t kLargestFile = 256ULL << 20;
+
+Error cannot_read(const std::string& path, const std::string& why) {
+  return Error{.kind = ErrorKind::system, .detail = "cannot read " + path + ": " + why};
+}
+
+struct Descriptor {
+  int fd;
+  ~Descriptor() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+}  // namespace
+
+Result<std::string> DiskFiles::read(const std::string& path) {
+  if (const auto known = contents_.find(path); known != contents_.end()) return known->second;
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (file.fd < 0) return cannot_read(path, errno_text(errno));
+  struct stat info {};
+  if (::fstat(file.fd, &info) != 0) return cannot_read(path, errno_text(errno));
+  if (S_ISDIR(info.st_mode)) return cannot_read(path, "it is a directory");
+  if (!S_ISREG(info.st_mode)) return cannot_read(path, "it is not a regular file");
+  if (static_cast<std::size_t>(info.st_size) > kLargestFile)
+    return cannot_read(path, "it is larger than 256 MiB");
+  std::string text;
+  char buffer[65536];
+  while (true) {
+    const ssize_t got = ::read(file.fd, buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return cannot_read(path, errno_text(errno));
+    if (got == 0) break;
+    text.append(buffer, static_cast<std::size_t>(got));
+  }
+  contents_.emplace(path, text);
+  return text;
+}
+
+Result<std::vector<std::string>> DiskFiles::configuration_files(const std::string& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (error) return cannot_read(path, error.message());
+  std::vector<std::string> files;
+  if (std::filesystem::is_directory(status)) {
+    for (auto it = std::filesystem::directory_iterator(path, error);
+         !error && it != std::filesystem::directory_iterator(); it.increment(error)) {
+      const auto extension = it->path().extension();
+      if (extension == ".yaml" || extension == ".yml") files.push_back(it->path().string());
+    }
+    if (error) return cannot_read(path, error.message());
+    std::sort(files.begin(), files.end());
+  } else {
+    files.push_back(path);
+  }
+  listings_[path] = files;
+  return files;
+}
+
+Result<std::string> MemoryFiles::read(const std::string& path) {
+  const auto found = contents_.find(path);
+  if (found == contents_.end()) return cannot_read(path, errno_text(ENOENT));
+  return found->second;
+}
+
+Result<std::vector<std::string>> MemoryFiles::configuration_files(const std::string& path) {
+  const auto found = listings_.find(path);
+  if (found == listings_.end()) return cannot_read(path, errno_text(ENOENT));
+  return found->second;
+}
+
+std::string resolve_path(const std::string& directory, const std::string& path) {
+  return (std::filesystem::path(directory) / path).lexically_normal().string();
+}
+
+}  // namespace ocsproxy

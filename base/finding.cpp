@@ -1,0 +1,128 @@
+#include "base/finding.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace ocsproxy {
+namespace {
+
+constexpr std::string_view kIndent = "    ";
+// A line longer than this is shown in part, around the caret.
+constexpr std::size_t kLongestLine = 160;
+
+std::string position(const Location& where, const Sources& sources) {
+  if (where.file == Location::kNoFile) return {};
+  std::string text = sources.path(where.file);
+  if (where.line != 0) {
+    text += ':' + std::to_string(where.line) + ':' + std::to_string(where.column);
+  }
+  return text + ": ";
+}
+
+// The source line and the caret under `where.column`.
+std::string excerpt(const Location& where, const Sources& sources) {
+  if (where.file == Location::kNoFile || where.line == 0) return {};
+  std::string_view line = sources.line(where);
+  std::size_t column = std::min<std::size_t>(where.column > 0 ? where.column - 1 : 0, line.size());
+  if (line.size() > kLongestLine) {
+    const std::size_t start = column > kLongestLine / 2 ? column - kLongestLine / 2 : 0;
+    line = line.substr(start, kLongestLine);
+    column -= start;
+  }
+  std::string text;
+  text.append(kIndent).append(line).append("\n").append(kIndent);
+  // Tabs stay tabs, so that the caret stands under its character whatever their width.
+  for (const char c : line.substr(0, column)) text += c == '\t' ? '\t' : ' ';
+  return text + "^\n";
+}
+
+std::string_view colour_of(Severity severity) {
+  switch (severity) {
+    case Severity::error:
+      return "\x1b[1;31m";
+    case Severity::warning:
+      return "\x1b[1;35m";
+    case Severity::note:
+      return "\x1b[1;36m";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::uint32_t Sources::add(std::string path, std::string text) {
+  std::vector<std::size_t> starts{0};
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\n') starts.push_back(i + 1);
+  }
+  files_.push_back({std::move(path), std::move(text), std::move(starts)});
+  return static_cast<std::uint32_t>(files_.size() - 1);
+}
+
+std::string_view Sources::line(const Location& where) const {
+  if (where.file >= files_.size()) return {};
+  const File& file = files_[where.file];
+  if (where.line == 0 || where.line > file.line_starts.size()) return {};
+  std::string_view rest = std::string_view(file.text).substr(file.line_starts[where.line - 1]);
+  rest = rest.substr(0, rest.find('\n'));
+  if (rest.ends_with('\r')) rest.remove_suffix(1);
+  return rest;
+}
+
+std::string_view to_string(Severity severity) {
+  switch (severity) {
+    case Severity::error:
+      return "error";
+    case Severity::warning:
+      return "warning";
+    case Severity::note:
+      return "note";
+  }
+  return "unknown";
+}
+
+void Findings::error(std::string code, Location where, std::string text, std::string mend) {
+  add({Severity::error, std::move(code), where, std::move(text), std::move(mend)});
+}
+
+void Findings::warning(std::string code, Location where, std::string text, std::string mend) {
+  add({Severity::warning, std::move(code), where, std::move(text), std::move(mend)});
+}
+
+void Findings::note(std::string code, Location where, std::string text, std::string mend) {
+  add({Severity::note, std::move(code), where, std::move(text), std::move(mend)});
+}
+
+std::size_t Findings::count(Severity severity) const {
+  return static_cast<std::size_t>(std::count_if(
+      all_.begin(), all_.end(), [severity](const Finding& f) { return f.severity == severity; }));
+}
+
+bool Findings::has_errors() const { return count(Severity::error) != 0; }
+
+void Findings::sort() {
+  const auto place = [](const Finding& f) {
+    return std::tuple(f.where.file, f.where.line, f.where.column);
+  };
+  std::stable_sort(all_.begin(), all_.end(),
+                   [&](const Finding& a, const Finding& b) { return place(a) < place(b); });
+}
+
+std::string render(const Finding& finding, const Sources& sources, bool colour) {
+  const std::string_view start = colour ? colour_of(finding.severity) : "";
+  const std::string_view end = colour ? "\x1b[0m" : "";
+  std::string text = position(finding.where, sources);
+  text.append(start).append(to_string(finding.severity)).append(":").append(end);
+  text.append(" ").append(finding.text).append(" [").append(finding.code).append("]\n");
+  text += excerpt(finding.where, sources);
+  if (!finding.mend.empty()) text.append(kIndent).append(finding.mend).append("\n");
+  return text;
+}
+
+std::string render(const Findings& findings, const Sources& sources, bool colour) {
+  std::string text;
+  for (const Finding& finding : findings.all()) text += render(finding, sources, colour);
+  return text;
+}
+
+}  // namespace ocsproxy

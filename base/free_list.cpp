@@ -1,0 +1,139 @@
+#include "base/free_list.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace ocsproxy::free_list {
+namespace {
+
+// In front of each block: its class, so that `release` needs no size. 16 bytes keep the alignment.
+struct alignas(16) Header {
+  std::uint32_t size_class;
+  std::uint32_t reserved;
+  std::size_t capacity;
+};
+
+constexpr std::uint32_t kClasses = 48;
+constexpr std::uint32_t kNoClass = 0xffffffff;
+// How many bytes of a class one thread keeps at most; what is released above goes back to malloc.
+constexpr std::size_t kKeptBytes = 8u << 20;
+constexpr std::uint32_t kKeptBlocks = 4096;
+
+// Four classes to a power of two from 32 bytes on, so that at most a fifth is wasted:
+// 32, 40, 48, 56, 64, 80, 96, ... up to 128 KiB.
+constexpr std::size_t kSmallest = 32;
+constexpr std::size_t class_size(std::uint32_t index) {
+  const std::size_t base = kSmallest << (index / 4);
+  return base + base / 4 * (index % 4);
+}
+constexpr std::size_t kLargest = class_size(kClasses - 1) + class_size(kClasses - 1) / 4;
+
+std::uint32_t class_of(std::size_t size) {
+  if (size <= kSmallest) return 0;
+  const auto bits =
+      static_cast<std::uint32_t>(63 - __builtin_clzll(size - 1));  // 2^bits < size <= 2^(bits+1)
+  const std::size_t base = std::size_t{1} << bits;
+  const auto quarter = static_cast<std::uint32_t>((size - base + base / 4 - 1) / (base / 4));
+  return (bits - 5) * 4 + quarter;
+}
+
+struct Block {
+  Block* next;
+};
+
+struct ThreadLists {
+  Block* head[kClasses] = {};
+  std::uint32_t count[kClasses] = {};
+  std::uint64_t system_calls = 0;
+
+  ~ThreadLists() {
+    for (Block*& first : head) {
+      while (first != nullptr) {
+        Block* const next = first->next;
+        std::free(reinterpret_cast<char*>(first) - sizeof(Header));
+        first = next;
+      }
+    }
+    closed = true;
+  }
+  bool closed = false;
+};
+
+ThreadLists& lists() {
+  thread_local ThreadLists mine;
+  return mine;
+}
+
+std::uint32_t kept_blocks(std::uint32_t size_class) {
+  const std::size_t by_bytes = kKeptBytes / class_size(size_class);
+  return by_bytes < kKeptBlocks ? static_cast<std::uint32_t>(by_bytes) : kKeptBlocks;
+}
+
+void* from_system(std::size_t capacity, std::uint32_t size_class) noexcept {
+  void* const raw = std::malloc(sizeof(Header) + capacity);
+  if (raw == nullptr) return nullptr;
+  auto* const header = new (raw) Header{size_class, 0, capacity};
+  return header + 1;
+}
+
+Header* header_of(void* block) { return static_cast<Header*>(block) - 1; }
+
+}  // namespace
+
+void* allocate(std::size_t size) noexcept {
+#ifdef OCSPROXY_SANITIZED
+  return from_system(size, kNoClass);
+#else
+  ThreadLists& mine = lists();
+  if (size > kLargest || mine.closed) {
+    ++mine.system_calls;
+    return from_system(size, kNoClass);
+  }
+  const std::uint32_t index = class_of(size);
+  if (index >= kClasses) {
+    ++mine.system_calls;
+    return from_system(size, kNoClass);
+  }
+  if (Block* const block = mine.head[index]; block != nullptr) {
+    mine.head[index] = block->next;
+    --mine.count[index];
+    return block;
+  }
+  ++mine.system_calls;
+  return from_system(class_size(index), index);
+#endif
+}
+
+void release(void* block) noexcept {
+  if (block == nullptr) return;
+  Header* const header = header_of(block);
+#ifndef OCSPROXY_SANITIZED
+  ThreadLists& mine = lists();
+  const std::uint32_t index = header->size_class;
+  if (index != kNoClass && !mine.closed && mine.count[index] < kept_blocks(index)) {
+    mine.head[index] = new (block) Block{mine.head[index]};
+    ++mine.count[index];
+    return;
+  }
+  ++mine.system_calls;
+#endif
+  std::free(header);
+}
+
+void* reallocate(void* block, std::size_t size) noexcept {
+  if (block == nullptr) return allocate(size);
+  const std::size_t capacity = header_of(block)->capacity;
+#ifndef OCSPROXY_SANITIZED
+  if (size <= capacity) return block;
+#endif
+  void* const larger = allocate(size);
+  if (larger == nullptr) return nullptr;
+  std::memcpy(larger, block, capacity < size ? capacity : size);
+  release(block);
+  return larger;
+}
+
+std::uint64_t system_calls() noexcept { return lists().system_calls; }
+
+}  // namespace ocsproxy::free_list

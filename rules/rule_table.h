@@ -1,0 +1,75 @@
+// The compiled policy: which rule decides a request. Built once from Settings, immutable, shared by
+// all workers; the same table answers --explain, --diff and the other questions.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/finding.h"
+#include "base/ip_address.h"
+#include "settings/settings.h"
+
+namespace ocsproxy::rules {
+
+inline constexpr std::uint32_t kNoRule = 0xffffffff;
+
+// Where a client address lies in the policy; the same for a whole client connection under one
+// table.
+struct ClientPosition {
+  std::uint32_t atom = 0;     // which elementary interval of the address space
+  std::uint32_t network = 0;  // index for `network_name`
+};
+
+// What is asked of the table. All views must live until `decide` returns; nothing of them is kept.
+struct Request {
+  std::uint32_t listener = 0;  // index into Settings::listeners
+  ClientPosition client;
+  std::string_view
+      public_name;        // canonical: lower case, no port, no trailing dot; "" when none was sent
+  std::string_view path;  // canonical (rules/canonical_target.h), case kept, without query
+  std::string_view method;
+};
+
+enum class Verdict : std::uint8_t { allow, deny, redirect };
+
+struct Decision {
+  Verdict verdict = Verdict::deny;
+  std::uint32_t rule = kNoRule;  // index into Settings::rules; kNoRule: the implicit deny
+  std::uint32_t path = 0;        // index into that rule's paths: which of them matched
+};
+
+class RuleTable {
+ public:
+  // `own_addresses` are this machine's, for the network Local Host. Problems that only compiling
+  // shows (a regex that RE2 refuses) go to `findings`; with errors the table must not be used.
+  // `settings` must outlive the table.
+  static std::shared_ptr<const RuleTable> compile(const settings::Settings& settings,
+                                                  std::span<const IpAddress> own_addresses,
+                                                  Findings& findings);
+  ~RuleTable();
+  RuleTable(const RuleTable&) = delete;  // shared by pointer
+  RuleTable& operator=(const RuleTable&) = delete;
+
+  ClientPosition locate(const IpAddress& client) const;
+  std::string_view network_name(ClientPosition client) const;
+  // May a client at this position use the listener at all (listener.networks)?
+  bool serves(std::uint32_t listener, ClientPosition client) const;
+
+  // Thread-safe, no allocation, no lock. Judges `path` with and without ;parameters: a deny on
+  // either wins.
+  Decision decide(const Request& request) const;
+
+  // Is there an enabled allow rule on this listener for this public name (any path, any client)?
+  bool publishes(std::uint32_t listener, std::string_view public_name) const;
+
+ private:
+  struct Impl;
+  explicit RuleTable(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace ocsproxy::rules

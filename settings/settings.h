@@ -1,0 +1,156 @@
+// What conf/ says, as typed structs. Read once by settings/load.h, never changed afterwards, and
+// kept with the place each value came from, so that every later finding can point at it.
+// A field that the configuration left out has its default and a Location without a file... except
+// that defaults which depend on other fields are filled in by the loader, so that no reader of
+// these structs repeats them.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/finding.h"
+#include "base/ip_address.h"
+
+namespace ocsproxy::settings {
+
+using std::chrono::milliseconds;
+
+// The networks that exist without being configured.
+inline constexpr std::string_view kExternal = "External";     // in no other network
+inline constexpr std::string_view kLocalHost = "Local Host";  // this machine's own addresses
+inline constexpr std::string_view kAnywhere = "Anywhere";     // every address
+
+// A named set of source addresses. Ranges given to `External` are added to it.
+struct Network {
+  Located<std::string> name;
+  std::vector<Located<AddressRange>> ranges;
+};
+
+// One entry of `from` / `except_from`: the name of a network, or addresses.
+struct Source {
+  Location where;
+  std::string text;                   // as written
+  std::optional<AddressRange> range;  // empty: `text` names a network
+};
+
+// A certificate with its key: PEM chain and key, or one PFX file. Paths are resolved against the
+// configuration's directory.
+struct CertificateFiles {
+  Location where;
+  Located<std::string> chain;            // PEM, the leaf first; empty when `pfx` is given
+  Located<std::string> key;              // PEM; may be the same file as `chain`
+  Located<std::string> pfx;              // PKCS#12; empty when `chain` is given
+  Located<std::string> passphrase_file;  // first line is the passphrase; empty when not encrypted
+};
+
+enum class TlsVersion : std::uint8_t { tls1_0, tls1_1, tls1_2, tls1_3 };
+
+struct Http {
+  Location where;
+  Located<std::uint16_t> port{80, {}};
+  bool redirect_to_https = false;  // `redirect: https`; else rules are served over plain HTTP
+};
+
+struct Https {
+  Location where;
+  Located<std::uint16_t> port{443, {}};
+  std::vector<CertificateFiles> certificates;  // never empty; the first is the default
+  Located<TlsVersion> minimum_version{TlsVersion::tls1_2, {}};  // tls1_2 or tls1_3
+};
+
+struct Listener {
+  Location where;
+  Located<std::string> name;
+  std::vector<Located<std::string>> networks;  // never empty
+  std::vector<Located<IpAddress>> addresses;   // empty when `interface` is given
+  Located<std::string> interface;              // empty when `addresses` are given
+  bool freebind = false;                       // bind addresses that no NIC has (a standby)
+  std::optional<Http> http;                    // at least one of http and https is present
+  std::optional<Https> https;
+  struct Limits {
+    Located<std::uint32_t> connections{20000, {}};  // open client connections over all workers
+  } limits;
+  struct Timeouts {
+    Located<milliseconds> handshake{milliseconds(10'000), {}};     // TLS, from accept to finished
+    Located<milliseconds> request_head{milliseconds(20'000), {}};  // first byte to last of a head
+    Located<milliseconds> idle{milliseconds(120'000), {}};         // between requests
+  } timeouts;
+};
+
+enum class Action : std::uint8_t { allow, deny };
+enum class Bridging : std::uint8_t { https, http };
+// client: "no delegation, but client may authenticate directly"; none: credentials are removed.
+enum class Delegation : std::uint8_t { client, none };
+
+struct Path {
+  enum class Kind : std::uint8_t {
+    prefix,  // "/dir/*": /dir and all below; "/*" is everything
+    exact,   // "/file"
+    regex,   // RE2 over the whole canonical path
+  };
+  Location where;
+  Kind kind = Kind::prefix;
+  // prefix: without the "/*", so "" for "/*" and "/dir" for "/dir/*"; exact: the path; regex: the
+  // pattern. As written, case kept.
+  std::string external;
+  // What `external` becomes upstream, in the same form; equal to `external` when not mapped. Unused
+  // for regex.
+  std::string internal;
+  Location internal_where;
+};
+
+struct Target {  // `to`
+  Location where;
+  Located<std::string> site;                    // lower case; TLS name and Host
+  std::vector<Located<std::string>> addresses;  // IP addresses or names; empty: resolve `site`
+  Located<std::uint16_t> port{443, {}};         // default 443, or 80 with bridging http
+  bool original_host = false;
+  Located<TlsVersion> minimum_version{TlsVersion::tls1_2, {}};
+  Located<bool> legacy{false, {}};  // TLS 1.0 and SHA-1 chains, for this target alone
+};
+
+struct Rule {
+  Location where;
+  Located<std::string> name;
+  bool enabled = true;
+  Located<Action> action{Action::allow, {}};
+  Located<std::string> redirect;  // deny only: https://… or http://…; "" for none
+  Located<std::string> listener;  // "": a deny for every listener
+  std::vector<Source> from;       // empty: a deny from Anywhere
+  std::vector<Source> except_from;
+  std::vector<Located<std::string>>
+      public_names;          // lower case, no trailing dot; "*" is any; empty: as "*"
+  std::vector<Path> paths;   // never empty; default "/*"
+  std::optional<Target> to;  // allow only
+  std::vector<Located<std::string>> methods;  // never empty; default "*"
+  Located<Bridging> bridging{Bridging::https, {}};
+  Located<Delegation> delegation{Delegation::client, {}};
+  struct Timeouts {
+    Located<milliseconds> connect{milliseconds(5'000), {}};  // one address: TCP and TLS
+    Located<milliseconds> response_head{milliseconds(1'800'000), {}};
+    Located<milliseconds> idle{milliseconds(1'800'000), {}};  // a direction without progress
+  } timeouts;
+};
+
+struct AccessLog {
+  enum class Format : std::uint8_t { w3c, json };
+  Located<std::string> path;  // "" : no access log
+  Format format = Format::w3c;
+};
+
+struct Settings {
+  std::string directory;  // what relative paths are relative to
+  std::vector<Network> networks;
+  std::vector<Located<std::string>> trusted_roots;  // files; `system` is kept as it is
+  std::vector<Listener> listeners;
+  std::vector<Rule> rules;  // in the order of evaluation
+  AccessLog access_log;
+  Located<std::uint32_t> workers{0, {}};  // 0: `auto`, one a core
+  Located<milliseconds> drain{milliseconds(30'000), {}};
+};
+
+}  // namespace ocsproxy::settings
