@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "base/descriptor.h"
+
 namespace ocsproxy {
 namespace {
 
@@ -17,21 +19,14 @@ Error cannot_read(const std::string& path, const std::string& why) {
   return Error{.kind = ErrorKind::system, .detail = "cannot read " + path + ": " + why};
 }
 
-struct Descriptor {
-  int fd;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
-
 }  // namespace
 
 Result<std::string> DiskFiles::read(const std::string& path) {
   if (const auto known = contents_.find(path); known != contents_.end()) return known->second;
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  if (file.fd < 0) return cannot_read(path, errno_text(errno));
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) return cannot_read(path, errno_text(errno));
   struct stat info {};
-  if (::fstat(file.fd, &info) != 0) return cannot_read(path, errno_text(errno));
+  if (::fstat(file.get(), &info) != 0) return cannot_read(path, errno_text(errno));
   if (S_ISDIR(info.st_mode)) return cannot_read(path, "it is a directory");
   if (!S_ISREG(info.st_mode)) return cannot_read(path, "it is not a regular file");
   if (static_cast<std::size_t>(info.st_size) > kLargestFile)
@@ -39,7 +34,7 @@ Result<std::string> DiskFiles::read(const std::string& path) {
   std::string text;
   char buffer[65536];
   while (true) {
-    const ssize_t got = ::read(file.fd, buffer, sizeof buffer);
+    const ssize_t got = ::read(file.get(), buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return cannot_read(path, errno_text(errno));
     if (got == 0) break;
