@@ -1,0 +1,105 @@
+// The readiness of one worker's sockets: an edge-triggered epoll set of our own, nested in the
+// worker's io_context (which runs what is rare: timers of the process, signals, DNS, admin). A
+// socket is registered once for its life; what it may do is remembered in user space, I/O is tried
+// first, and only what would block waits here.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "base/descriptor.h"
+#include "net/timer_wheel.h"
+
+namespace ocsproxy {
+
+class Pollable;
+
+// All calls on the worker's thread.
+class Reactor {
+ public:
+  explicit Reactor(boost::asio::io_context& io);
+  ~Reactor();
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+
+  boost::asio::io_context& io() { return io_; }
+  TimerWheel& timers() { return timers_; }
+  // Monotonic; refreshed once per turn of the loop.
+  std::chrono::milliseconds now() const { return now_; }
+
+  // Runs `work` from the loop, after what runs now has returned. For what must not happen in the
+  // middle of a caller's step: destroying a connection, waking its coroutine.
+  void defer(std::function<void()> work);
+
+  // Stops watching, so that the io_context can run out of work.
+  void stop();
+
+ private:
+  friend class Pollable;
+  std::uint64_t add(Pollable& pollable, int fd, std::uint32_t events);
+  void remove(std::uint64_t key, int fd);
+  // Has the pollable of this key not been destroyed or closed yet?
+  bool alive(std::uint64_t key) const;
+  // Calls its on_events(0) from the loop, unless it is gone by then.
+  void wake(std::uint64_t key);
+  void schedule_deferred();
+  void watch();
+  void run_ready();
+  void run_deferred();
+  void tick();
+
+  struct Slot {
+    Pollable* pollable = nullptr;
+    std::uint32_t generation = 0;
+  };
+  boost::asio::io_context& io_;
+  boost::asio::posix::stream_descriptor epoll_;
+  boost::asio::steady_timer ticker_;
+  std::chrono::milliseconds now_;
+  TimerWheel timers_;
+  std::vector<Slot> slots_;
+  std::vector<std::uint32_t> free_slots_;
+  std::deque<std::function<void()>> deferred_;
+  std::vector<std::uint64_t> woken_;
+  bool deferred_scheduled_ = false;
+  bool stopped_ = false;
+};
+
+// Something with a descriptor in the reactor's set.
+class Pollable {
+ public:
+  Pollable(const Pollable&) = delete;  // registered by address
+  Pollable& operator=(const Pollable&) = delete;
+
+  int fd() const { return fd_.get(); }
+  Reactor& reactor() const { return *reactor_; }
+
+ protected:
+  // Registers `fd` edge-triggered for `events` (EPOLLIN, ...).
+  Pollable(Reactor& reactor, Descriptor fd, std::uint32_t events);
+  virtual ~Pollable();
+  // `events`: what epoll reported; 0: `wake` was called. May destroy this object.
+  virtual void on_events(std::uint32_t events) = 0;
+  // Asks for on_events(0) from the loop, after what runs now has returned.
+  void wake() { reactor_->wake(key_); }
+  // To tell after a callback whether this object still exists: `reactor.alive(key)`.
+  std::uint64_t key() const { return key_; }
+  static bool alive(const Reactor& reactor, std::uint64_t key) { return reactor.alive(key); }
+  // Closes the descriptor now.
+  void close();
+
+ private:
+  friend class Reactor;
+  Reactor* reactor_;
+  Descriptor fd_;
+  std::uint64_t key_;
+};
+
+}  // namespace ocsproxy

@@ -1,0 +1,173 @@
+#include "net/socket.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <cerrno>
+
+#include "net/socket_address.h"
+
+namespace ocsproxy {
+namespace {
+
+ErrorKind kind_of(int error) {
+  switch (error) {
+    case ECONNRESET:
+    case EPIPE:
+      return ErrorKind::reset;
+    case ECONNREFUSED:
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case ENETDOWN:
+    case EHOSTDOWN:
+    case EADDRNOTAVAIL:
+      return ErrorKind::refused;
+    case ETIMEDOUT:
+      return ErrorKind::timeout;
+    default:
+      return ErrorKind::system;
+  }
+}
+
+}  // namespace
+
+Socket::Socket(Reactor& reactor, Descriptor fd, bool connecting)
+    : Pollable(reactor, std::move(fd), EPOLLIN | EPOLLOUT | EPOLLRDHUP),
+      readable_(!connecting),
+      writable_(!connecting) {}
+
+IoResult Socket::fail(int error) {
+  error_ = Error{.kind = kind_of(error), .detail = errno_text(error)};
+  return {0, IoStatus::failed};
+}
+
+IoResult Socket::receive(std::span<char> into) {
+  if (cancelled_) return {0, IoStatus::failed};
+  if (!readable_) return {0, IoStatus::would_block};
+  while (true) {
+    const ssize_t got = ::recv(fd(), into.data(), into.size(), 0);
+    if (got > 0) {
+      // After a hang-up the end itself is still to be read, and no further edge will tell.
+      if (static_cast<std::size_t>(got) < into.size() && !hung_up_) readable_ = false;
+      return {static_cast<std::size_t>(got), IoStatus::ok};
+    }
+    if (got == 0) return {0, into.empty() ? IoStatus::ok : IoStatus::closed};
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      readable_ = false;
+      return {0, IoStatus::would_block};
+    }
+    return fail(errno);
+  }
+}
+
+IoResult Socket::after_send(ssize_t sent, std::size_t asked) {
+  if (sent >= 0) {
+    if (static_cast<std::size_t>(sent) < asked) writable_ = false;
+    return {static_cast<std::size_t>(sent), IoStatus::ok};
+  }
+  if (errno == EAGAIN || errno == EWOULDBLOCK) {
+    writable_ = false;
+    return {0, IoStatus::would_block};
+  }
+  return fail(errno);
+}
+
+IoResult Socket::send(std::span<const char> data) {
+  if (cancelled_) return {0, IoStatus::failed};
+  if (!writable_) return {0, IoStatus::would_block};
+  ssize_t sent = 0;
+  do {
+    sent = ::send(fd(), data.data(), data.size(), MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return after_send(sent, data.size());
+}
+
+IoResult Socket::send(std::span<const char> first, std::span<const char> second) {
+  if (cancelled_) return {0, IoStatus::failed};
+  if (!writable_) return {0, IoStatus::would_block};
+  // sendmsg takes pointers to non-const; it does not write through them.
+  iovec parts[2] = {{const_cast<char*>(first.data()), first.size()},
+                    {const_cast<char*>(second.data()), second.size()}};
+  msghdr message{};
+  message.msg_iov = parts;
+  message.msg_iovlen = 2;
+  ssize_t sent = 0;
+  do {
+    sent = ::sendmsg(fd(), &message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return after_send(sent, first.size() + second.size());
+}
+
+void Socket::cancel(Error error) {
+  if (cancelled_) return;
+  cancelled_ = true;
+  error_ = std::move(error);
+  if (reader_ != nullptr || writer_ != nullptr) wake();
+}
+
+void Socket::interrupt_reader() {
+  if (reader_ == nullptr) return;
+  interrupted_ = true;
+  wake();
+}
+
+void Socket::on_events(std::uint32_t events) {
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) hung_up_ = true;
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) readable_ = true;
+  if ((events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) != 0) writable_ = true;
+  // Each callback may end the coroutine that owns this socket.
+  const Reactor& loop = reactor();
+  const std::uint64_t self = key();
+  const bool watched = reader_ == nullptr;
+  if (writer_ != nullptr && (writable_ || cancelled_)) writer_->on_ready();
+  if (!alive(loop, self)) return;
+  if (reader_ != nullptr && (readable_ || cancelled_ || interrupted_)) reader_->on_ready();
+  if (!alive(loop, self)) return;
+  if (watched && hung_up_ && reader_ == nullptr && !cancelled_ && hangup_handler_ != nullptr) {
+    hangup_handler_(hangup_owner_);
+  }
+}
+
+void Socket::shutdown_write() { (void)::shutdown(fd(), SHUT_WR); }
+
+void Socket::reset_on_close() {
+  const linger abort_on_close{1, 0};
+  (void)::setsockopt(fd(), SOL_SOCKET, SO_LINGER, &abort_on_close, sizeof abort_on_close);
+}
+
+Result<Descriptor> start_connect(const SocketAddress& address) {
+  const int family = address.ip.is_v4() ? AF_INET : AF_INET6;
+  Descriptor fd(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd)
+    return Error{.kind = ErrorKind::system, .detail = "cannot open a socket: " + errno_text(errno)};
+  const int on = 1;
+  (void)::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  sockaddr_storage storage;
+  const socklen_t size = address.to(storage);
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&storage), size) != 0 &&
+      errno != EINPROGRESS) {
+    return Error{.kind = kind_of(errno),
+                 .detail = "cannot connect to " + address.to_string() + ": " + errno_text(errno)};
+  }
+  return fd;
+}
+
+Status connect_outcome(int fd) {
+  int error = 0;
+  socklen_t size = sizeof error;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
+  if (error != 0) return Error{.kind = kind_of(error), .detail = errno_text(error)};
+  // Writable without an error and without a peer: the event was not about the connection.
+  sockaddr_storage peer;
+  size = sizeof peer;
+  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) {
+    return Error{.kind = kind_of(errno), .detail = errno_text(errno)};
+  }
+  return Done{};
+}
+
+}  // namespace ocsproxy

@@ -1,0 +1,69 @@
+#include "net/timer_wheel.h"
+
+#include <algorithm>
+
+namespace ocsproxy {
+
+void Timer::arm(std::chrono::milliseconds after) {
+  // One tick more than the quotient, since the current tick has partly gone by.
+  const auto ticks = static_cast<std::uint64_t>(
+      (after + TimerWheel::kTick - std::chrono::milliseconds(1)) / TimerWheel::kTick);
+  due_ = wheel_->tick_ + ticks + 1;
+  if (link_ != nullptr && slot_tick_ <= due_) return;  // looked at again when that slot is run
+  unlink();
+  wheel_->link(*this);
+}
+
+void Timer::unlink() {
+  if (link_ == nullptr) return;
+  *link_ = next_;
+  if (next_ != nullptr) next_->link_ = link_;
+  next_ = nullptr;
+  link_ = nullptr;
+  --wheel_->linked_;
+}
+
+TimerWheel::~TimerWheel() {
+  for (Timer*& head : slots_) {
+    while (head != nullptr) head->unlink();
+  }
+}
+
+void TimerWheel::link(Timer& timer) {
+  // A deadline beyond the wheel's reach is linked at its far end and linked again from there.
+  timer.slot_tick_ = std::min(timer.due_, tick_ + kSlots - 1);
+  Timer*& head = slots_[timer.slot_tick_ % kSlots];
+  timer.next_ = head;
+  timer.link_ = &head;
+  if (head != nullptr) head->link_ = &timer.next_;
+  head = &timer;
+  ++linked_;
+}
+
+void TimerWheel::advance(std::chrono::milliseconds now) {
+  const auto target = static_cast<std::uint64_t>(now / kTick);
+  if (target <= tick_) return;
+  // After a long pause each slot is run once; what is not yet due there is linked again.
+  if (target - tick_ > kSlots) tick_ = target - kSlots;
+  while (tick_ < target) run_slot(++tick_);
+}
+
+void TimerWheel::run_slot(std::uint64_t tick) {
+  // Taken off as a whole: callbacks may link into this very slot, or destroy timers of the list.
+  Timer* pending = slots_[tick % kSlots];
+  slots_[tick % kSlots] = nullptr;
+  if (pending != nullptr) pending->link_ = &pending;
+  while (pending != nullptr) {
+    Timer& timer = *pending;
+    timer.unlink();
+    if (timer.due_ == Timer::kNever) continue;
+    if (timer.due_ > tick) {
+      link(timer);
+      continue;
+    }
+    timer.due_ = Timer::kNever;
+    timer.on_expire_(timer.owner_);
+  }
+}
+
+}  // namespace ocsproxy
