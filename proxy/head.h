@@ -47,7 +47,7 @@ enum class FieldId : std::uint8_t {
   x_real_ip,
   x_request_id,
   x_rewrite_url,
-  x_ssl_client,  // any X-SSL-Client-*
+  x_ssl_client,  // any X-SSL-Client-*, Client-Cert and X-Client-Cert: the identity in a certificate
 
   // Credentials.
   authentication_info,
@@ -155,6 +155,15 @@ class FieldList {
   std::array<FieldView, kMax> fields_{};
   std::size_t size_ = 0;
   std::uint64_t present_ = 0;
+};
+
+// Why a message is not served: the status to answer with and a sentence for the log. The sentence
+// is a literal: it lives for ever and repeats nothing that a peer sent. False: there is no
+// objection.
+struct Refusal {
+  std::uint16_t status = 0;
+  std::string_view why;
+  explicit operator bool() const { return status != 0; }
 };
 
 struct RequestHead {
