@@ -1,0 +1,24 @@
+// Why a TLS handshake failed, in one sentence for the administrator.
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+#include "tls/openssl.h"
+
+namespace ocsproxy {
+
+// After SSL_connect has failed with SSL_ERROR_SSL, on an SSL object from UpstreamContext. Reads and
+// clears the thread's error queue, so it must be asked before any other SSL call. The kind is
+// `untrusted` when the certificate was not accepted (nothing was sent, another server may be
+// tried), `truncated` when the site ended the connection, else `tls`.
+Error upstream_handshake_failure(const SSL* ssl);
+
+// After SSL_accept has failed with SSL_ERROR_SSL, on an SSL object from ServerContext: short words,
+// since the Internet sends many of these.
+Error client_handshake_failure(const SSL* ssl);
+
+// What the certificate that X509_STORE_CTX stopped at lacks, for a verification of `site`.
+std::string verify_failure(X509_STORE_CTX* verification, const std::string& site);
+
+}  // namespace ocsproxy
