@@ -1,0 +1,139 @@
+#!/usr/bin/env bash
+# Builds and tests everything. The last line is "N passed, N failed"; the exit status is 0 only when
+# nothing failed. What each suite is and how long it takes: test/README.md.
+set -u -o pipefail
+cd "$(dirname "$0")"
+. scripts/packages.sh
+
+usage() {
+  cat <<'TXT'
+usage: ./test.sh [--fast | --full] [-k TEXT] [SUITE...]
+  --fast    style, optimised build, unit tests, end-to-end tests without the slow ones
+  (none)    adds AddressSanitizer + UBSan for all tests, ThreadSanitizer for the unit tests
+  --full    adds ThreadSanitizer end to end, clang-tidy, lone headers, fuzzing, the browser
+  -k TEXT   only tests whose name contains TEXT
+  SUITE     only these: style unit-release e2e-release unit-asan e2e-asan unit-tsan e2e-tsan
+            headers tidy fuzz
+Logs are kept in build/test-logs. Environment: PYTEST_ARGS is passed on to pytest.
+TXT
+}
+
+mode=default text="" chosen=()
+while (($#)); do
+  case $1 in
+    --fast) mode=fast ;;
+    --full) mode=full ;;
+    -k) text=${2:?-k needs a text}; shift ;;
+    -h | --help) usage; exit 0 ;;
+    -*) usage >&2; exit 2 ;;
+    *) chosen+=("$1") ;;
+  esac
+  shift
+done
+
+readonly python=/usr/bin/python3 # Debian's, which is the one that has Debian's pytest
+readonly jobs=2
+readonly logs=$PWD/build/test-logs
+declare -A suites=(
+  [fast]="style unit-release e2e-release"
+  [default]="style unit-release e2e-release unit-asan e2e-asan unit-tsan"
+  [full]="style unit-release e2e-release unit-asan e2e-asan unit-tsan e2e-tsan headers tidy fuzz"
+)
+read -ra planned <<<"${suites[$mode]}"
+((${#chosen[@]} == 0)) || planned=("${chosen[@]}")
+for suite in "${planned[@]}"; do
+  [[ " ${suites[full]} " == *" $suite "* ]] || { echo "no suite is called '$suite'" >&2; usage >&2; exit 2; }
+done
+
+purposes=(build test)
+[[ " ${planned[*]} " =~ \ (e2e-tsan|headers|tidy|fuzz)\  || $mode == full ]] && purposes+=(full)
+ensure_packages "${purposes[@]}" || exit 1
+
+# Nothing that an earlier run left may be counted.
+mkdir -p "$logs"
+find "$logs" -mindepth 1 -delete
+
+build() { # preset, targets...
+  local preset=$1
+  shift
+  [[ -e build/$preset/build.ninja ]] || cmake --preset "$preset" || return 1
+  cmake --build --preset "$preset" -j $jobs ${@:+--target "$@"}
+}
+
+node_modules() { # the WebSocket peer of the end-to-end tests
+  [[ -d test/e2e/node_modules/ws ]] ||
+    (cd test/e2e && npm install --no-package-lock --no-audit --no-fund --loglevel=error)
+}
+
+style() {
+  local failed=0
+  git ls-files -z -- '*.cpp' '*.h' | xargs -0r clang-format --dry-run --Werror || failed=1
+  $python test/include_direction.py --self-test && $python test/include_direction.py || failed=1
+  $python test/project_speaks.py --self-test && $python test/project_speaks.py || failed=1
+  return $failed
+}
+
+unit() { # preset
+  build "$1" || return 1
+  GTEST_OUTPUT="xml:$logs/unit-$1/" GTEST_FILTER="${text:+*}$text*" \
+    ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
+    UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=second_deadlock_stack=1 \
+    ctest --test-dir "build/$1" --output-on-failure -j $jobs --no-tests=error
+}
+
+end_to_end() { # preset, pytest's marker expression
+  build "$1" && node_modules || return 1
+  OCSPROXY_BINARY=$PWD/build/$1/app/ocsproxy LAB_POOL_BINARY=$PWD/build/$1/lab/lab_pool \
+    OCSPROXY_BUILD=$1 \
+    $python -m pytest test/e2e -n $jobs --dist loadgroup -m "$2" ${text:+-k "$text"} \
+    --junitxml="$logs/e2e-$1/results.xml" ${PYTEST_ARGS:-}
+}
+
+headers() { $python test/lone_headers.py build/release/compile_commands.json; }
+
+tidy() {
+  build release || return 1
+  git ls-files -- '*.cpp' ':!test' ':!perf' |
+    xargs run-clang-tidy -quiet -p build/release -j $jobs
+}
+
+fuzz() { # every target for a minute, from its kept corpus
+  build fuzz || return 1
+  $python test/run_fuzz.py build/fuzz --seconds 60
+}
+
+run_suite() {
+  local suite=$1
+  case $suite in
+    unit-*) unit "${suite#unit-}" ;;
+    e2e-release)
+      if [[ $mode == fast ]]; then end_to_end release "not slow and not browser and not sanitizer"
+      elif [[ $mode == default ]]; then end_to_end release "not browser and (optimised or not slow)"
+      else end_to_end release "not sanitizer"; fi ;;
+    e2e-asan) end_to_end asan "not browser and not optimised" ;;
+    e2e-tsan) end_to_end tsan "concurrency" ;;
+    *) "$suite" ;;
+  esac
+}
+
+passed=0 failed=0 skipped=0
+for suite in "${planned[@]}"; do
+  begun=$SECONDS
+  log=$logs/$suite.log
+  mkdir -p "$logs/$suite"
+  run_suite "$suite" >"$log" 2>&1
+  status=$?
+  read -r p f s < <($python test/tally.py "$logs/$suite" --status $status)
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  printf '%-12s %5d passed %3d failed %3d skipped  %4d s\n' "$suite" "$p" "$f" "$s" $((SECONDS - begun))
+  if ((f)); then
+    printf -- '---- the end of %s\n' "${log#"$PWD"/}"
+    tail -n 60 "$log"
+    printf -- '----\n'
+  fi
+done
+
+summary="$passed passed, $failed failed"
+((skipped == 0)) || summary+=", $skipped skipped"
+echo "$summary"
+((failed == 0))
