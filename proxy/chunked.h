@@ -1,16 +1,19 @@
 // The chunked transfer coding (RFC 9112 7.1), decoded as it streams by. The decoder copies no body
 // byte: it names the stretches of the received buffer that may be sent on. It accepts less than the
 // grammar's most tolerant readers: CRLF alone ends a line, sizes have 1 to 15 hexadecimal digits
-// without space, extensions must be well-formed and few.
+// and no white space around them, extensions must be well-formed and few.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "base/error.h"
+#include "proxy/chunk_line.h"
 #include "proxy/head.h"
+#include "proxy/trailer_section.h"
 
 namespace ocsproxy {
 
@@ -24,83 +27,65 @@ class ChunkedDecoder {
     data,
   };
   enum class State : std::uint8_t {
-    more,      // all was taken that could be; feed what was not consumed, then what comes next
-    complete,  // the message has ended; bytes after `consumed` belong to the next one
-    failed,    // `refusal` says why; nothing may be sent, and the message never ends cleanly
+    more,      // the message has not ended
+    complete,  // it has; bytes after `consumed` belong to the next one
+    failed,    // refusal() says why; nothing of this call may be sent, and no clean end follows
   };
 
-  // Sizes of what is accepted beside data. Extensions may grow with the data, so that a peer that
-  // signs each chunk is served and one that sends little else is not.
-  static constexpr std::size_t kMaxSizeDigits = 15;
-  static constexpr std::size_t kMaxExtensionLine = 1024;
-  static constexpr std::size_t kFreeExtensionBytes = 16 * 1024;
-  static constexpr std::size_t kMaxTrailerBytes = 8 * 1024;
-  static constexpr std::size_t kMaxTrailerFields = 32;
   static constexpr std::size_t kMaxPieces = 8;
+  // Extensions of all chunks together may be that much longer than the data: a peer that signs each
+  // chunk is served, one that sends little else is not.
+  static constexpr std::uint64_t kFreeExtensionBytes = 16 * 1024;
 
   struct Output {
-    // What may be sent now, in order; views into the input of this call or into the decoder, valid
-    // until the next call and as long as that input.
+    // What may be sent now, in order and none of them empty: views into the input or into the
+    // decoder, valid until the next call.
     std::array<std::span<const char>, kMaxPieces> pieces;
     std::size_t count = 0;
-    std::size_t consumed = 0;  // bytes of the input that need not be given again
+    // Bytes of the input that were taken. Less than all of it in state more: `pieces` is full; send
+    // them and feed the rest.
+    std::size_t consumed = 0;
 
     std::span<const std::span<const char>> list() const { return std::span(pieces).first(count); }
   };
 
   // `sender` decides the status of refusals: 400, 413 or 431 for a client, 502 for an upstream.
   ChunkedDecoder(Mode mode, Side sender) : mode_(mode), sender_(sender) {}
-  // Output may point into the decoder.
-  ChunkedDecoder(const ChunkedDecoder&) = delete;
+  ChunkedDecoder(const ChunkedDecoder&) = delete;  // output may point into the decoder
   ChunkedDecoder& operator=(const ChunkedDecoder&) = delete;
 
-  // Takes the next received bytes. Bytes that end in the middle of a size line or a trailer section
-  // are taken too, and remembered. State more with less than all consumed: the pieces are full;
-  // send them and feed the rest. Not to be called again after complete or failed.
+  // Takes the next received bytes, of which it may be any number: a size line or trailer section
+  // cut anywhere is remembered. What was sent so far is at each moment the beginning of a valid
+  // message; the last chunk is named only when the whole trailer section has come and is valid. Not
+  // to be called again after complete or failed.
   State feed(std::span<const char> input, Output& output);
 
   std::uint64_t data_bytes() const { return data_bytes_; }  // body bytes seen so far
   const Refusal& refusal() const { return refusal_; }
 
  private:
-  // Where in the coding the next byte stands. The names from extension_start to quoted_pair are the
-  // grammar of chunk-ext; `space` names say after what optional white space has come.
-  enum class At : std::uint8_t {
-    size,
-    before_semicolon,
-    before_name,
-    name,
-    after_name,
-    before_value,
-    value,
-    quoted,
-    quoted_pair,
-    after_quoted,
-    size_lf,
-    data,
-    data_cr,
-    data_lf,
-    trailer,
-    trailer_lf,
-    end,
-  };
-  class Run;
+  enum class Part : std::uint8_t { size_line, data, data_cr, data_lf, trailer };
+  // The stretch of input that is being collected; one object for each call of feed().
+  class Stretch;
 
-  void fail(std::uint16_t client_status, std::string_view why);
-  bool size_byte(char c);
-  bool extension_byte(char c);
-  bool trailer_byte(char c);
-  bool finish_trailer_line();
+  State walk(Stretch& stretch);
+  State take_size_line(Stretch& stretch);
+  void take_data(Stretch& stretch);
+  State take_trailer(Stretch& stretch);
+  void begin_chunk(Stretch& stretch);
+  State fail(bool too_large, std::uint16_t too_large_status, std::string_view why);
 
   Mode mode_;
   Side sender_;
-  At at_ = At::size;
-  std::uint8_t digits_ = 0;
-  std::uint64_t remaining_ = 0;  // of the current chunk; while its line is read, the size so far
+  Part part_ = Part::size_line;
+  bool line_split_ = false;         // the size line began in an earlier call
+  std::array<char, 20> size_line_;  // a split one, written anew; uninitialised until then
+  ChunkLine line_;
+  std::uint64_t remaining_ = 0;  // data bytes of the current chunk that have not come
   std::uint64_t data_bytes_ = 0;
   std::uint64_t extension_bytes_ = 0;
-  std::size_t extension_line_ = 0;
   Refusal refusal_;
+  TrailerSection trailer_;
 };
 
 }  // namespace ocsproxy
