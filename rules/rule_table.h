@@ -2,6 +2,7 @@
 // all workers; the same table answers --explain, --diff and the other questions.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -16,6 +17,8 @@
 namespace ocsproxy::rules {
 
 inline constexpr std::uint32_t kNoRule = 0xffffffff;
+// A longer path with ;parameters is denied by the implicit rule; every head limit is far below.
+inline constexpr std::size_t kMaxJudgedPath = 65536;
 
 // Where a client address lies in the policy; the same for a whole client connection under one
 // table.
@@ -45,7 +48,8 @@ struct Decision {
 class RuleTable {
  public:
   // `own_addresses` are this machine's, for the network Local Host. Problems that only compiling
-  // shows (a regex that RE2 refuses) go to `findings`; with errors the table must not be used.
+  // shows (a regex that RE2 refuses, a path that no canonical request path can equal) go to
+  // `findings`; with errors the table must not be used.
   // `settings` must outlive the table.
   static std::shared_ptr<const RuleTable> compile(const settings::Settings& settings,
                                                   std::span<const IpAddress> own_addresses,
@@ -60,7 +64,8 @@ class RuleTable {
   bool serves(std::uint32_t listener, ClientPosition client) const;
 
   // Thread-safe, no allocation, no lock. Judges `path` with and without ;parameters: a deny on
-  // either wins.
+  // either wins, the implicit deny too. (Regex paths: RE2 fills a bounded cache of its own on first
+  // use and takes a shared lock on it; a regex runs only where its rule could still win.)
   Decision decide(const Request& request) const;
 
   // Is there an enabled allow rule on this listener for this public name (any path, any client)?
