@@ -29,7 +29,7 @@ constexpr std::size_t class_size(std::uint32_t index) {
 }
 constexpr std::size_t kLargest = class_size(kClasses - 1) + class_size(kClasses - 1) / 4;
 
-std::uint32_t class_of(std::size_t size) {
+[[maybe_unused]] std::uint32_t class_of(std::size_t size) {
   if (size <= kSmallest) return 0;
   const auto bits =
       static_cast<std::uint32_t>(63 - __builtin_clzll(size - 1));  // 2^bits < size <= 2^(bits+1)
@@ -65,7 +65,7 @@ ThreadLists& lists() {
   return mine;
 }
 
-std::uint32_t kept_blocks(std::uint32_t size_class) {
+[[maybe_unused]] std::uint32_t kept_blocks(std::uint32_t size_class) {
   const std::size_t by_bytes = kKeptBytes / class_size(size_class);
   return by_bytes < kKeptBlocks ? static_cast<std::uint32_t>(by_bytes) : kKeptBlocks;
 }
