@@ -27,6 +27,10 @@ enum class CertificateFault : std::uint8_t {
 
 struct ParsedCertificate;
 
+// OpenSSL's security level for all that is not `legacy`: 112 bits, so RSA from 2048 bits on, no
+// SHA-1 signature, no TLS 1.1.
+inline constexpr int kSecurityLevel = 2;
+
 // Parsed once and kept as bytes, because an OpenSSL object that several workers share would be
 // locked and counted by all of them: each worker makes its own from here. Immutable; shared by all
 // workers; the private key is wiped on destruction.

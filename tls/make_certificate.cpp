@@ -42,6 +42,19 @@ EvpPkeyPtr make_key(const Library& library, CertificateRequest::Key kind) {
   return nullptr;
 }
 
+const char* digest_name(CertificateRequest::Digest digest) {
+  using Digest = CertificateRequest::Digest;
+  switch (digest) {
+    case Digest::sha256:
+      return "SHA256";
+    case Digest::sha1:
+      return "SHA1";
+    case Digest::md5:
+      return "MD5";
+  }
+  return "SHA256";
+}
+
 bool set_serial(const Library& library, X509* certificate) {
   std::array<unsigned char, 16> bytes{};
   library.random(bytes);
@@ -199,7 +212,7 @@ Result<MadeCertificate> make_certificate(const Library& library, const Certifica
   if (auto named = add_alternative_names(certificate, request); !named) {
     return std::move(named).error();
   }
-  const EvpMdPtr digest(EVP_MD_fetch(library.get(), request.sha1 ? "SHA1" : "SHA256", nullptr));
+  const EvpMdPtr digest(EVP_MD_fetch(library.get(), digest_name(request.digest), nullptr));
   EVP_PKEY* const signing_key = issuer != nullptr ? from.key.get() : key.get();
   if (X509_sign(certificate, signing_key, digest.get()) <= 0) return failure("its signature");
   return as_pem(library, certificate, key.get());

@@ -16,6 +16,7 @@ namespace ocsproxy {
 struct CertificateRequest {
   using Time = std::chrono::system_clock::time_point;
   enum class Key : std::uint8_t { p256, p384, rsa2048, rsa1024 };
+  enum class Digest : std::uint8_t { sha256, sha1, md5 };
   enum class Usage : std::uint8_t {
     server,     // extended key usage: server authentication
     client,     // extended key usage: client authentication only
@@ -28,7 +29,7 @@ struct CertificateRequest {
   std::vector<std::string> ip_addresses;  // texts that IpAddress::parse reads
   Usage usage = Usage::server;
   Key key = Key::p256;
-  bool sha1 = false;  // sign with SHA-1 instead of SHA-256
+  Digest digest = Digest::sha256;  // of the signature
   Time not_before = std::chrono::system_clock::now() - std::chrono::hours(1);
   Time not_after = std::chrono::system_clock::now() + std::chrono::hours(24 * 365);
 };

@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
-#include <vector>
 
 #include <openssl/crypto.h>
 #include <openssl/err.h>
@@ -35,10 +34,6 @@ void* list_reallocate(void* block, std::size_t size, const char*, int) {
 #endif
 
 }  // namespace
-
-BioPtr memory_bio(std::span<const unsigned char> bytes) {
-  return BioPtr(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));
-}
 
 BioPtr memory_bio(std::string_view text) {
   return BioPtr(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
@@ -87,6 +82,21 @@ void Library::random(std::span<unsigned char> bytes) const {
   if (RAND_priv_bytes_ex(context_.get(), bytes.data(), bytes.size(), 0) != 1) {
     give_up("OpenSSL gives no random bytes");
   }
+}
+
+std::string sha256_hex(const Library& library, std::span<const unsigned char> bytes) {
+  std::array<unsigned char, 32> digest{};
+  if (EVP_Q_digest(library.get(), "SHA256", nullptr, bytes.data(), bytes.size(), digest.data(),
+                   nullptr) != 1) {
+    give_up("OpenSSL has no SHA-256");
+  }
+  static constexpr std::string_view kHex = "0123456789abcdef";
+  std::string text;
+  for (const unsigned char byte : digest) {
+    text += kHex[byte >> 4];
+    text += kHex[byte & 15];
+  }
+  return text;
 }
 
 bool use_free_lists() {

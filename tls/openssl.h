@@ -38,8 +38,11 @@ using BioPtr = std::unique_ptr<BIO, OpensslDeleter<BIO_free_all>>;
 using Pkcs12Ptr = std::unique_ptr<PKCS12, OpensslDeleter<PKCS12_free>>;
 using GeneralNamesPtr = std::unique_ptr<GENERAL_NAMES, OpensslDeleter<GENERAL_NAMES_free>>;
 
+inline std::span<const unsigned char> as_bytes(std::string_view text) {
+  return {reinterpret_cast<const unsigned char*>(text.data()), text.size()};
+}
+
 // A read-only BIO over memory that must outlive it.
-BioPtr memory_bio(std::span<const unsigned char> bytes);
 BioPtr memory_bio(std::string_view text);
 // What has been written to a memory BIO.
 std::string text_of(BIO* memory);
@@ -74,6 +77,9 @@ class Library {
   ProviderPtr default_;
   ProviderPtr legacy_;
 };
+
+// SHA-256 as 64 lower-case hex digits.
+std::string sha256_hex(const Library& library, std::span<const unsigned char> bytes);
 
 // Puts base/free_list.h under all that OpenSSL allocates in this process. To be called first in
 // main: false when OpenSSL has allocated already, and then nothing is changed. Under sanitizers

@@ -57,7 +57,7 @@ class ServerContext {
   ServerContext(const Library& library, ServerPolicy policy,
                 std::shared_ptr<const TicketKeys> keys);
 
-  Status add(const Library& library, const Certificate& certificate);
+  Status add(const Certificate& certificate);
   std::size_t choose(std::string_view host) const;
   static int on_client_hello(SSL* ssl, int* alert, void* context);
   static int on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,

@@ -21,12 +21,15 @@ class TrustedRoots {
   bool empty() const { return certificates_.empty(); }
   std::size_t size() const { return certificates_.size(); }
   std::span<const std::vector<unsigned char>> certificates() const { return certificates_; }
+  // A hash over all of them: other roots, another text. Empty when there are none.
+  const std::string& fingerprint() const { return fingerprint_; }
   // Makes the calling thread's own store of them. Whatever is listed is an anchor, root or not:
   // who lists an intermediate trusts that one alone.
   Result<X509StorePtr> make_store(const Library& library) const;
 
  private:
   std::vector<std::vector<unsigned char>> certificates_;  // DER
+  std::string fingerprint_;
 };
 
 }  // namespace ocsproxy

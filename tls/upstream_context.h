@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "settings/settings.h"
@@ -20,8 +21,8 @@ struct UpstreamPolicy {
   // secure renegotiation, and, if minimum_version says so, TLS 1.0. MD5 is refused even so.
   bool legacy = false;
 
-  // Equal for equal policies only: a hash over the roots and the switches, 64 hex digits. Part of
-  // the keys of pooled connections and of kept sessions, so that neither escapes a changed policy.
+  // Equal for equal policies only: a hash over the roots, and the switches. Part of the keys of
+  // pooled connections and of kept sessions, so that neither escapes a changed policy.
   std::string identity() const;
 };
 
@@ -45,11 +46,12 @@ class UpstreamContext {
   UpstreamContext& operator=(const UpstreamContext&) = delete;
 
  private:
-  UpstreamContext(SslCtxPtr context, std::string identity)
-      : context_(std::move(context)), identity_(std::move(identity)) {}
+  UpstreamContext(SslCtxPtr context, std::string identity, bool legacy)
+      : context_(std::move(context)), identity_(std::move(identity)), legacy_(legacy) {}
 
   SslCtxPtr context_;
   std::string identity_;
+  bool legacy_;
 };
 
 // To be asked once when SSL_connect has succeeded, before the first byte is sent: is the

@@ -18,7 +18,8 @@ Error upstream_handshake_failure(const SSL* ssl);
 // since the Internet sends many of these.
 Error client_handshake_failure(const SSL* ssl);
 
-// What the certificate that X509_STORE_CTX stopped at lacks, for a verification of `site`.
-std::string verify_failure(X509_STORE_CTX* verification, const std::string& site);
+// What is wrong with the certificate that `verification` stopped at, when `site` was expected.
+// Advises `to.tls.legacy` where that would help and `legacy` does not say that it is set.
+std::string verify_failure(X509_STORE_CTX* verification, const std::string& site, bool legacy);
 
 }  // namespace ocsproxy

@@ -1,0 +1,289 @@
+#include "tls/verify_failure.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <vector>
+
+#include <openssl/err.h>
+#include <openssl/sslerr.h>
+
+#include "base/text.h"
+#include "tls/upstream_record.h"
+#include "tls/x509_text.h"
+
+namespace ocsproxy {
+namespace {
+
+constexpr std::string_view kLegacyAdvice =
+    "`to.tls.legacy: true` would accept it for this target alone";
+
+// What verification stopped at.
+struct Refused {
+  X509* certificate;
+  int depth;
+  int code;
+  const std::string& site;
+
+  bool is_leaf() const { return depth == 0; }
+  std::string subject() const { return name_text(X509_get_subject_name(certificate)); }
+  std::string issuer() const { return name_text(X509_get_issuer_name(certificate)); }
+  // "the certificate of ocspool.contoso.local", "the CA certificate "OCS-ROOTCA" in its chain"
+  std::string which() const {
+    if (is_leaf()) return "the certificate of " + site;
+    return "the CA certificate \"" + subject() + "\" in the chain of " + site;
+  }
+};
+
+std::string names_text(const X509* certificate) {
+  constexpr std::size_t kShown = 10;
+  std::vector<std::string> names;
+  for (const std::string& name : dns_names_of(certificate)) names.push_back(escaped(name));
+  for (const IpAddress& address : addresses_of(certificate)) names.push_back(address.to_string());
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), kShown); ++i) {
+    if (i > 0) text += ", ";
+    text += names[i];
+  }
+  if (names.size() > kShown) text += " and " + std::to_string(names.size() - kShown) + " more";
+  return text;
+}
+
+std::string wrong_name(const Refused& refused) {
+  const std::string names = names_text(refused.certificate);
+  if (!names.empty()) return refused.which() + " names [" + names + "], not the site";
+  const std::string common_name = common_name_of(refused.certificate);
+  std::string text = refused.which() + " has no subject alternative names";
+  if (!common_name.empty()) {
+    text += ", only the common name \"" + common_name + "\", which counts for nothing";
+  }
+  return text + "; issue it again with the site as a subject alternative name";
+}
+
+std::string unknown_issuer(const Refused& refused) {
+  const std::string issuer = "\"" + refused.issuer() + "\"";
+  const std::string text =
+      refused.which() + " was issued by " + issuer + ", which is not in trusted_roots";
+  if (!refused.is_leaf()) return text;
+  return text + "; if " + issuer +
+         " is an intermediate CA, the site does not send it: install it there";
+}
+
+std::string too_weak(const Refused& refused) {
+  EVP_PKEY* const key = X509_get0_pubkey(refused.certificate);
+  if (refused.code == X509_V_ERR_CA_MD_TOO_WEAK) {
+    int digest = NID_undef;
+    X509_get_signature_info(refused.certificate, &digest, nullptr, nullptr, nullptr);
+    const char* const name = OBJ_nid2sn(digest);
+    return refused.which() + " is signed with " + (name != nullptr ? name : "a weak digest") +
+           " (key " + (key != nullptr ? key_text(key) : "unknown") + "), which is too weak";
+  }
+  return refused.which() + " has a key that is too weak (" +
+         (key != nullptr ? key_text(key) : "unknown") + ")";
+}
+
+std::string complaint(const Refused& refused) {
+  X509* const certificate = refused.certificate;
+  switch (refused.code) {
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+      return wrong_name(refused);
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+      return unknown_issuer(refused);
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+      return refused.which() + " is self-signed and not in trusted_roots";
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+      return "the certificate of " + refused.site + " chains to \"" + refused.subject() +
+             "\", which is not in trusted_roots";
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+      return refused.which() + " is not valid before " +
+             utc_text(time_of(X509_get0_notBefore(certificate))) +
+             "; is this machine's clock right?";
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+      return refused.which() + " expired on " + utc_text(time_of(X509_get0_notAfter(certificate)));
+    case X509_V_ERR_INVALID_PURPOSE:
+      return refused.which() + (refused.is_leaf()
+                                    ? " is not for servers: its extended key usage lacks server "
+                                      "authentication"
+                                    : " may not issue certificates for servers");
+    case X509_V_ERR_INVALID_CA:
+      return refused.which() + " is not that of a CA, so it may not issue certificates";
+    case X509_V_ERR_EE_KEY_TOO_SMALL:
+    case X509_V_ERR_CA_KEY_TOO_SMALL:
+    case X509_V_ERR_CA_MD_TOO_WEAK:
+      return too_weak(refused);
+    case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+      return refused.which() + " is not signed by the \"" + refused.issuer() +
+             "\" that is in trusted_roots: a CA of the same name with another key";
+    default:
+      return refused.which() + " is not accepted: " + X509_verify_cert_error_string(refused.code);
+  }
+}
+
+// What the first error in OpenSSL's queue means to the administrator. `legacy`: would to.tls.legacy
+// accept it?
+struct Meaning {
+  int reason;
+  ErrorKind kind;
+  bool legacy;
+  std::string_view text;
+};
+
+constexpr std::array kUpstreamMeanings{
+    Meaning{SSL_R_WRONG_VERSION_NUMBER, ErrorKind::tls, false,
+            "answers with something that is not TLS; if it speaks plain HTTP on this port, the "
+            "rule needs `bridging: http`"},
+    Meaning{SSL_R_PACKET_LENGTH_TOO_LONG, ErrorKind::tls, false,
+            "answers with something that is not TLS"},
+    Meaning{SSL_R_UNEXPECTED_EOF_WHILE_READING, ErrorKind::truncated, false,
+            "ended the connection in the middle of the TLS handshake"},
+    Meaning{SSL_R_UNSUPPORTED_PROTOCOL, ErrorKind::tls, true,
+            "speaks only TLS versions below the target's minimum_version"},
+    Meaning{SSL_R_VERSION_TOO_LOW, ErrorKind::tls, true,
+            "speaks only TLS versions below the target's minimum_version"},
+    Meaning{SSL_R_UNSAFE_LEGACY_RENEGOTIATION_DISABLED, ErrorKind::tls, true,
+            "does not know secure renegotiation (RFC 5746): it lacks updates of 2010"},
+    Meaning{SSL_R_DH_KEY_TOO_SMALL, ErrorKind::tls, true,
+            "uses Diffie-Hellman parameters that are too small"},
+    Meaning{SSL_R_EE_KEY_TOO_SMALL, ErrorKind::tls, true, "has a key that is too small"},
+    Meaning{SSL_R_WRONG_SIGNATURE_TYPE, ErrorKind::tls, true,
+            "signs the handshake in a way that is too weak"},
+    Meaning{SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, ErrorKind::tls, true,
+            "refuses our TLS versions: it is older than the target's minimum_version"},
+    Meaning{SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, ErrorKind::tls, true,
+            "refuses the handshake: it has no cipher or TLS version in common with us, or it wants "
+            "a client certificate"},
+    Meaning{SSL_R_TLSV1_ALERT_INSUFFICIENT_SECURITY, ErrorKind::tls, false,
+            "refuses our ciphers as too weak"},
+    Meaning{SSL_R_TLSV1_UNRECOGNIZED_NAME, ErrorKind::tls, false,
+            "does not know this name (SNI): is `site` a name of that server?"},
+    Meaning{SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, ErrorKind::tls, false,
+            "wants a client certificate, which is not supported"},
+};
+
+constexpr std::array kClientMeanings{
+    Meaning{SSL_R_HTTP_REQUEST, ErrorKind::tls, false, "plain HTTP on the TLS port"},
+    Meaning{SSL_R_HTTPS_PROXY_REQUEST, ErrorKind::tls, false, "plain CONNECT on the TLS port"},
+    Meaning{SSL_R_WRONG_VERSION_NUMBER, ErrorKind::tls, false, "not TLS"},
+    Meaning{SSL_R_PACKET_LENGTH_TOO_LONG, ErrorKind::tls, false, "not TLS"},
+    Meaning{SSL_R_UNEXPECTED_EOF_WHILE_READING, ErrorKind::truncated, false,
+            "ended in the handshake"},
+    Meaning{SSL_R_UNSUPPORTED_PROTOCOL, ErrorKind::tls, false,
+            "TLS version below the listener's minimum"},
+    Meaning{SSL_R_VERSION_TOO_LOW, ErrorKind::tls, false,
+            "TLS version below the listener's minimum"},
+    Meaning{SSL_R_NO_SHARED_CIPHER, ErrorKind::tls, false, "no cipher in common"},
+    Meaning{SSL_R_NO_SUITABLE_KEY_SHARE, ErrorKind::tls, false, "no group in common"},
+    Meaning{SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, ErrorKind::tls, false,
+            "no signature algorithm in common"},
+    Meaning{SSL_R_NO_APPLICATION_PROTOCOL, ErrorKind::tls, false, "ALPN without http/1.1"},
+    Meaning{SSL_R_INAPPROPRIATE_FALLBACK, ErrorKind::tls, false, "fell back to an older TLS"},
+};
+
+const Meaning* find(std::span<const Meaning> meanings, unsigned long code) {
+  if (ERR_GET_LIB(code) != ERR_LIB_SSL) return nullptr;
+  const int reason = ERR_GET_REASON(code);
+  const auto found = std::find_if(meanings.begin(), meanings.end(),
+                                  [&](const Meaning& meaning) { return meaning.reason == reason; });
+  return found != meanings.end() ? &*found : nullptr;
+}
+
+// The name of the alert that the peer sent, "" when the error is no alert.
+std::string_view alert_of(unsigned long code) {
+  const int reason = ERR_GET_REASON(code);
+  if (ERR_GET_LIB(code) != ERR_LIB_SSL || reason < SSL_AD_REASON_OFFSET ||
+      reason > SSL_AD_REASON_OFFSET + 255) {
+    return {};
+  }
+  return SSL_alert_desc_string_long(reason - SSL_AD_REASON_OFFSET);
+}
+
+bool is_certificate_alert(unsigned long code) {
+  switch (ERR_GET_REASON(code) - SSL_AD_REASON_OFFSET) {
+    case SSL_AD_BAD_CERTIFICATE:
+    case SSL_AD_UNSUPPORTED_CERTIFICATE:
+    case SSL_AD_CERTIFICATE_REVOKED:
+    case SSL_AD_CERTIFICATE_EXPIRED:
+    case SSL_AD_CERTIFICATE_UNKNOWN:
+    case SSL_AD_UNKNOWN_CA:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Error handshake_error(Side side, Phase phase) {
+  Error error;
+  error.kind = ErrorKind::tls;
+  error.side = side;
+  error.phase = phase;
+  return error;
+}
+
+}  // namespace
+
+std::string verify_failure(X509_STORE_CTX* verification, const std::string& site, bool legacy) {
+  const Refused refused{X509_STORE_CTX_get_current_cert(verification),
+                        X509_STORE_CTX_get_error_depth(verification),
+                        X509_STORE_CTX_get_error(verification), site};
+  if (refused.certificate == nullptr) {
+    return "the certificate of " + site +
+           " is not accepted: " + X509_verify_cert_error_string(refused.code);
+  }
+  std::string text = complaint(refused);
+  const bool weak = refused.code == X509_V_ERR_EE_KEY_TOO_SMALL ||
+                    refused.code == X509_V_ERR_CA_KEY_TOO_SMALL ||
+                    refused.code == X509_V_ERR_CA_MD_TOO_WEAK;
+  if (weak && !legacy) text.append("; ").append(kLegacyAdvice);
+  return text;
+}
+
+Error upstream_handshake_failure(const SSL* ssl) {
+  Error error = handshake_error(Side::upstream, Phase::upstream_handshake);
+  const UpstreamRecord* const record = upstream_record(ssl);
+  const unsigned long code = ERR_peek_error();
+  if (record != nullptr && !record->failure.empty()) {
+    error.kind = ErrorKind::untrusted;
+    error.detail = record->failure;
+    ERR_clear_error();
+    return error;
+  }
+  error.detail = record != nullptr ? record->site : "the site";
+  if (const Meaning* const meaning = find(kUpstreamMeanings, code)) {
+    error.kind = meaning->kind;
+    error.detail.append(" ").append(meaning->text);
+    if (meaning->legacy && (record == nullptr || !record->legacy)) {
+      error.detail.append("; ").append(kLegacyAdvice);
+    }
+  } else if (const std::string_view alert = alert_of(code); !alert.empty()) {
+    error.detail.append(" refuses the handshake with the alert \"").append(alert).append("\"");
+  } else {
+    error.detail.append(": the TLS handshake failed: ").append(openssl_errors());
+  }
+  ERR_clear_error();
+  return error;
+}
+
+Error client_handshake_failure(const SSL* ssl) {
+  Error error = handshake_error(Side::client, Phase::handshake);
+  const unsigned long code = ERR_peek_error();
+  if (const Meaning* const meaning = find(kClientMeanings, code)) {
+    error.kind = meaning->kind;
+    error.detail = meaning->text;
+  } else if (const std::string_view alert = alert_of(code); !alert.empty()) {
+    error.detail = is_certificate_alert(code) ? "client does not accept our certificate: alert "
+                                              : "client refuses: alert ";
+    error.detail += alert;
+  } else {
+    error.detail = "TLS handshake failed: " + openssl_errors();
+  }
+  if (const char* const name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name)) {
+    error.detail += " (SNI " + escaped(name) + ")";
+  }
+  ERR_clear_error();
+  return error;
+}
+
+}  // namespace ocsproxy
