@@ -19,7 +19,7 @@ struct Failure {
   std::uint16_t status = 0;  // 0: the client is gone, there is nobody to answer
   std::uint32_t code = 0;    // result code for the page and the log; 0: none
   // One sentence for the client, a literal without any name of ours.
-  std::string_view reason;
+  std::string_view reason = {};
 };
 
 Failure failure_of(const Error& error);

@@ -16,13 +16,13 @@ namespace ocsproxy {
 inline constexpr std::size_t kLocalReplyBytes = 18 * 1024;
 
 struct LocalReply {
-  Failure what;                 // its status must not be 0; 302 for a redirect
-  std::string_view request_id;  // our own: only letters, digits and "-"
-  std::string_view date;        // IMF-fixdate for the Date field; "" leaves it out
-  std::string_view location;    // for redirects; refused when it holds a byte that must be escaped
-  std::string_view allow;       // methods for 405 (RFC 9110 15.5.6); "" leaves Allow out
-  bool head_only = false;       // the request was HEAD: everything but the page
-  bool keep_alive = false;      // else the connection closes after this response
+  Failure what;                      // its status must not be 0; 302 for a redirect
+  std::string_view request_id = {};  // our own: only letters, digits and "-"
+  std::string_view date = {};        // IMF-fixdate for the Date field; "" leaves it out
+  std::string_view location = {};    // for redirects; refused when a byte of it must be escaped
+  std::string_view allow = {};       // methods for 405 (RFC 9110 15.5.6); "" leaves Allow out
+  bool head_only = false;            // the request was HEAD: everything but the page
+  bool keep_alive = false;           // else the connection closes after this response
 };
 
 // The message as a part of `buffer`; empty when it does not fit or `location` is no valid value, in
