@@ -1,8 +1,6 @@
 // Which network an address belongs to: exactly one of Local Host, the named networks and External.
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,10 +25,9 @@ class NetworkMap {
   // `own_addresses` are this machine's; loopback among them is not needed.
   NetworkMap(std::span<const settings::Network> networks, std::span<const IpAddress> own_addresses);
 
-  // Local Host, External, then the named ones in their order.
+  // Local Host, External, then the named ones in their order; disjoint, since the configuration may
+  // not let named networks overlap.
   const std::vector<Network>& networks() const { return networks_; }
-  // The index of the network that `address` belongs to.
-  std::uint32_t find(const IpAddress& address) const;
   // What a rule's `from` or a listener's `networks` mean by `name`, Anywhere included; nullptr when
   // there is no such network. Lives as long as the map.
   const AddressSet* addresses(std::string_view name) const;

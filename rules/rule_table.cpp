@@ -1,0 +1,225 @@
+#include "rules/rule_table.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/ip_address.h"
+#include "rules/compiled_policy.h"
+#include "rules/folded_text.h"
+
+namespace ocsproxy::rules {
+namespace {
+
+// Calls `visit` with the bucket of each public name that fits `name`, in no particular order.
+template <typename Visit>
+void for_each_bucket(const CompiledPolicy& policy, std::uint32_t scope_number,
+                     std::string_view name, const Visit& visit) {
+  const Scope& scope = policy.scopes[scope_number];
+  const auto find = [&](NameKind kind, std::string_view text) {
+    return policy.name_index.find(name_hash(scope_number, kind, text), [&](std::uint32_t index) {
+      const PublicName& known = policy.names[index];
+      return known.scope == scope_number && known.kind == kind &&
+             equals_folded(text, policy.key(known));
+    });
+  };
+  if (scope.any_name != kNone) visit(policy.buckets[scope.any_name]);
+  if (name.empty()) return;
+  if (const std::uint32_t found = find(NameKind::exact, name); found != kNone) {
+    visit(policy.buckets[policy.names[found].bucket]);
+  }
+  if (scope.wildcard_sizes.none()) return;
+  for (auto dot = name.find('.', 1); dot != std::string_view::npos; dot = name.find('.', dot + 1)) {
+    const std::string_view rest = name.substr(dot + 1);
+    if (rest.size() >= Scope::kMaxName || !scope.wildcard_sizes[rest.size()]) continue;
+    const std::uint32_t found = find(NameKind::wildcard, rest);
+    // "*.2.3.4" is no name of 1.2.3.4: an address matches only where it is listed.
+    if (found != kNone && !IpAddress::parse(name)) {
+      visit(policy.buckets[policy.names[found].bucket]);
+    }
+  }
+}
+
+// One walk over the table for one form of the path. What is found can only get better, so
+// everything that begins with a later entry is passed over.
+class Search {
+ public:
+  Search(const CompiledPolicy& policy, const Request& request, std::string_view path)
+      : policy_(policy), request_(request), path_(path) {
+    const auto known =
+        std::lower_bound(policy.methods.begin(), policy.methods.end(), request.method);
+    if (known != policy.methods.end() && *known == request.method) {
+      method_ = static_cast<std::uint32_t>(known - policy.methods.begin()) + 1;
+    }
+  }
+
+  // The lowest entry that matches, or kNoEntry.
+  EntryId run() {
+    visit_scope(request_.listener);
+    visit_scope(static_cast<std::uint32_t>(policy_.scopes.size() - 1));
+    return best_;
+  }
+
+ private:
+  void visit_scope(std::uint32_t scope) {
+    if (policy_.scopes[scope].lowest >= best_) return;
+    for_each_bucket(policy_, scope, request_.public_name,
+                    [this](const Bucket& bucket) { visit_bucket(bucket); });
+  }
+
+  void visit_bucket(const Bucket& bucket) {
+    if (bucket.lowest >= best_) return;
+    if (bucket.root != kNone) visit_node(policy_.nodes[bucket.root], false);
+    const auto number = static_cast<std::uint32_t>(&bucket - policy_.buckets.data());
+    std::uint64_t hash = path_seed(number);
+    for (std::size_t begin = 0; begin < path_.size();) {
+      const std::size_t end = piece_end(path_, begin);
+      if (end > bucket.longest_path) return;
+      hash = fold_hash(hash, path_.substr(begin, end - begin));
+      const std::string_view key = path_.substr(0, end);
+      const std::uint32_t found = policy_.node_index.find(hash, [&](std::uint32_t index) {
+        const PathNode& node = policy_.nodes[index];
+        return node.bucket == number && equals_folded(key, policy_.key(node));
+      });
+      if (found != kNone) visit_node(policy_.nodes[found], end == path_.size());
+      begin = end;
+    }
+  }
+
+  // `whole`: the node's path is the whole path, not a directory above it.
+  void visit_node(const PathNode& node, bool whole) {
+    if (node.lowest >= best_) return;
+    if (whole) best_ = std::min(best_, lowest(node.exact));
+    best_ = std::min(best_, lowest(node.prefix));
+    for (std::uint32_t i = 0; i < node.regexes.count; ++i) {
+      const RegexGroup& group = policy_.regex_groups[node.regexes.begin + i];
+      if (group.lowest >= best_) return;
+      const EntryId entry = lowest(group.methods);
+      // The regex last: it is the only part that costs more than a look.
+      if (entry < best_ && matches(*policy_.regexes[group.regex])) best_ = entry;
+    }
+  }
+
+  bool matches(const re2::RE2& regex) const {
+    return re2::RE2::FullMatch(re2::StringPiece(path_.data(), path_.size()), regex);
+  }
+
+  // The lowest entry of the groups for this method and address, if it is below the best so far.
+  EntryId lowest(Run groups) const {
+    EntryId best = best_;
+    for (std::uint32_t i = 0; i < groups.count; ++i) {
+      const MethodGroup& group = policy_.method_groups[groups.begin + i];
+      if (group.choice.lowest >= best) continue;
+      if (group.method != kAnyMethod && group.method != method_) continue;
+      best = std::min(best, choose(group.choice));
+    }
+    return best;
+  }
+
+  EntryId choose(const AddressChoice& choice) const {
+    const std::uint32_t atom = request_.client.atom;
+    switch (choice.kind) {
+      case AddressChoice::Kind::single:
+        return policy_.sets.contains(choice.begin, atom) ? choice.lowest : kNoEntry;
+      case AddressChoice::Kind::few:
+        for (std::uint32_t i = 0; i < choice.count; ++i) {
+          const SetChoice& candidate = policy_.choices[choice.begin + i];
+          if (policy_.sets.contains(candidate.set, atom)) return candidate.entry;
+        }
+        return kNoEntry;
+      case AddressChoice::Kind::intervals: {
+        const auto begin = policy_.intervals.begin() + choice.begin;
+        const auto after = std::upper_bound(begin, begin + choice.count, atom,
+                                            [](std::uint32_t value, const AtomInterval& interval) {
+                                              return value < interval.first;
+                                            });
+        return std::prev(after)->entry;
+      }
+      case AddressChoice::Kind::dense:
+        return policy_.entries_by_atom[choice.begin + atom];
+    }
+    return kNoEntry;
+  }
+
+  const CompiledPolicy& policy_;
+  const Request& request_;
+  const std::string_view path_;
+  std::uint32_t method_ = kNone;  // kNone: a method that no rule names
+  EntryId best_ = kNoEntry;
+};
+
+Decision judge(const CompiledPolicy& policy, const Request& request, std::string_view path) {
+  const EntryId found = Search(policy, request, path).run();
+  if (found == kNoEntry) return {};
+  const Entry& entry = policy.entries[found];
+  return {entry.verdict, entry.rule, entry.path};
+}
+
+// Writes `path` as an origin sees it that takes ;parameters out of each segment: without them, and
+// without the empty segments that this leaves. Returns the size. `path` fits `buffer`.
+std::size_t strip_parameters(std::string_view path, char* buffer) {
+  std::size_t size = 0;
+  bool in_parameters = false;
+  for (const char c : path) {
+    if (c == '/') in_parameters = false;
+    if (c == ';') in_parameters = true;
+    if (in_parameters || (c == '/' && size > 0 && buffer[size - 1] == '/')) continue;
+    buffer[size++] = c;
+  }
+  return size;
+}
+
+// A function of its own, so that requests without parameters do not pay for the buffer.
+[[gnu::noinline]] Decision judge_without_parameters(const CompiledPolicy& policy,
+                                                    const Request& request) {
+  if (request.path.size() > kMaxJudgedPath) return {};
+  std::array<char, kMaxJudgedPath> buffer;  // NOLINT: filled as far as it is read
+  const std::size_t size = strip_parameters(request.path, buffer.data());
+  return judge(policy, request, {buffer.data(), size});
+}
+
+}  // namespace
+
+struct RuleTable::Impl {
+  CompiledPolicy policy;
+};
+
+RuleTable::RuleTable(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+RuleTable::~RuleTable() = default;
+
+std::shared_ptr<const RuleTable> RuleTable::compile(const settings::Settings& settings,
+                                                    std::span<const IpAddress> own_addresses,
+                                                    Findings& findings) {
+  auto impl = std::make_unique<Impl>(Impl{compile_policy(settings, own_addresses, findings)});
+  return std::shared_ptr<const RuleTable>(new RuleTable(std::move(impl)));
+}
+
+ClientPosition RuleTable::locate(const IpAddress& client) const {
+  const std::uint32_t atom = impl_->policy.atoms.find(client);
+  return {atom, impl_->policy.network_by_atom[atom]};
+}
+
+std::string_view RuleTable::network_name(ClientPosition client) const {
+  return impl_->policy.network_names[client.network];
+}
+
+bool RuleTable::serves(std::uint32_t listener, ClientPosition client) const {
+  return impl_->policy.sets.contains(impl_->policy.served_set[listener], client.atom);
+}
+
+Decision RuleTable::decide(const Request& request) const {
+  const Decision as_sent = judge(impl_->policy, request, request.path);
+  if (as_sent.verdict != Verdict::allow || request.path.find(';') == std::string_view::npos) {
+    return as_sent;
+  }
+  const Decision stripped = judge_without_parameters(impl_->policy, request);
+  return stripped.verdict == Verdict::allow ? as_sent : stripped;
+}
+
+bool RuleTable::publishes(std::uint32_t listener, std::string_view public_name) const {
+  bool allows = false;
+  for_each_bucket(impl_->policy, listener, public_name,
+                  [&allows](const Bucket& bucket) { allows = allows || bucket.allows; });
+  return allows;
+}
+
+}  // namespace ocsproxy::rules
