@@ -65,7 +65,7 @@ struct [[nodiscard]] Error {
   Side side = Side::us;
   Phase phase = Phase::none;
   Deadline deadline = Deadline::none;  // set when kind is timeout
-  std::string detail;                  // one sentence for the log; may be empty
+  std::string detail{};                // one sentence for the log; may be empty
 
   // "upstream reset in response_head: <detail>"
   std::string describe() const;

@@ -1,0 +1,300 @@
+#include "listeners/worker.h"
+
+#include <cassert>
+#include <csignal>
+#include <set>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
+#include "tls/upstream_context.h"
+
+namespace ocsproxy {
+
+std::uint64_t ListenerLoad::total() const {
+  std::uint64_t sum = 0;
+  for (const Padded& one : open_) sum += one.counter.value();
+  return sum;
+}
+
+// A listening address on this worker. Stays, closed, until its last connection has ended.
+struct Worker::Endpoint {
+  Worker& worker;
+  EndpointState state;
+  std::shared_ptr<ListenerLoad> load;
+  std::unique_ptr<Acceptor> acceptor;
+  std::chrono::milliseconds last_complaint{-60'000};
+};
+
+Worker::Worker(std::size_t index, std::string_view via, const Log& log, AccessLogRing* access_log)
+    : index_(index),
+      log_(log),
+      work_(boost::asio::make_work_guard(io_)),
+      reactor_(io_),
+      resolver_(io_),
+      services_{.reactor = reactor_,
+                .records = records_,
+                .resolver = resolver_,
+                .sessions = sessions_,
+                .log = log,
+                .access_log = access_log,
+                .counters = counters_,
+                .via = via,
+                .snapshot = snapshot_,
+                .draining = draining_,
+                .last_id = last_id_} {
+  std::array<unsigned char, sizeof last_id_> random{};
+  library_.random(random);
+  std::memcpy(&last_id_, random.data(), random.size());
+  thread_ = std::thread([this] { run(); });
+}
+
+Worker::~Worker() {
+  stop();
+  thread_.join();
+  assert(connections_ == nullptr);
+}
+
+void Worker::run() {
+  // Signals are the main thread's.
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  io_.run();
+  // On this thread, since its free lists and OpenSSL's per-thread state belong to it.
+  ended_.clear();
+  prepared_ = {};
+  snapshot_ = {};
+  endpoints_.clear();
+  for (auto& [key, target] : targets_) target->retire();
+  targets_.clear();
+}
+
+// ---- loads
+
+std::future<Status> Worker::prepare(std::shared_ptr<const Snapshot> snapshot, std::shared_ptr<const TicketKeys> keys) {
+  auto answer = std::make_shared<std::promise<Status>>();
+  boost::asio::post(io_, [this, answer, snapshot = std::move(snapshot), keys = std::move(keys)]() mutable {
+    Result<LocalRef<WorkerSnapshot>> built = build(std::move(snapshot), keys);
+    if (!built) {
+      prepared_ = {};
+      retire_targets();
+      answer->set_value(std::move(built).error());
+      return;
+    }
+    prepared_ = *std::move(built);
+    answer->set_value(Done{});
+  });
+  return answer->get_future();
+}
+
+Result<LocalRef<WorkerSnapshot>> Worker::build(std::shared_ptr<const Snapshot> snapshot,
+                                               const std::shared_ptr<const TicketKeys>& keys) {
+  auto built = make_local<WorkerSnapshot>();
+  built->global = std::move(snapshot);
+  const settings::Settings& settings = built->settings();
+  for (std::size_t i = 0; i < settings.listeners.size(); ++i) {
+    const settings::Listener& listener = settings.listeners[i];
+    if (!listener.https) {
+      built->listeners.emplace_back();
+      continue;
+    }
+    auto context = ServerContext::make(library_,
+                                       ServerPolicy{.listener = *listener.name,
+                                                    .minimum_version = *listener.https->minimum_version,
+                                                    .certificates = built->global->certificates[i]},
+                                       keys);
+    if (!context) return std::move(context).error();
+    built->listeners.push_back(make_local<ListenerTls>(*std::move(context)));
+  }
+  for (const settings::Rule& rule : settings.rules) {
+    if (!rule.enabled || *rule.action != settings::Action::allow) {
+      built->targets.emplace_back();
+      continue;
+    }
+    auto target = target_for(rule, *built->global);
+    if (!target) return std::move(target).error();
+    built->targets.push_back(*std::move(target));
+  }
+  return built;
+}
+
+Result<LocalRef<Target>> Worker::target_for(const settings::Rule& rule, const Snapshot& snapshot) {
+  const settings::Target& to = *rule.to;
+  TargetKey key{.site = *to.site, .addresses = {}, .port = *to.port, .bridging = *rule.bridging, .tls_policy = {}};
+  for (const auto& address : to.addresses) key.addresses.push_back(*address);
+  const UpstreamPolicy policy{.roots = snapshot.roots, .minimum_version = *to.minimum_version, .legacy = *to.legacy};
+  const bool secure = key.bridging == settings::Bridging::https;
+  if (secure) key.tls_policy = policy.identity();
+  if (const auto known = targets_.find(key); known != targets_.end()) return known->second;
+  std::unique_ptr<UpstreamContext> context;
+  if (secure) {
+    auto made = UpstreamContext::make(library_, policy);
+    if (!made) return std::move(made).error();
+    context = *std::move(made);
+  }
+  auto target = make_local<Target>(reactor_, key, std::move(context), kTargetConnections);
+  targets_.emplace(std::move(key), target);
+  return target;
+}
+
+// What no snapshot names any more loses its idle connections and its sessions, so that nothing
+// made under a policy outlives it.
+void Worker::retire_targets() {
+  std::set<const Target*> used;
+  std::vector<std::string> policies;
+  for (const LocalRef<WorkerSnapshot>& snapshot : {snapshot_, prepared_}) {
+    if (!snapshot) continue;
+    for (const auto& target : snapshot->targets) {
+      if (!target || !used.insert(target.get()).second) continue;
+      policies.push_back(target->key().tls_policy);
+    }
+  }
+  for (auto it = targets_.begin(); it != targets_.end();) {
+    if (used.contains(it->second.get())) {
+      ++it;
+      continue;
+    }
+    it->second->retire();
+    it = targets_.erase(it);
+  }
+  sessions_.retain(policies);
+}
+
+std::future<void> Worker::commit(std::vector<WorkerEndpoint> endpoints) {
+  auto answer = std::make_shared<std::promise<void>>();
+  boost::asio::post(io_, [this, answer, endpoints = std::move(endpoints)]() mutable {
+    snapshot_ = std::exchange(prepared_, {});
+    for (Endpoint& endpoint : endpoints_) endpoint.state.listener = EndpointState::kNoListener;
+    for (WorkerEndpoint& wanted : endpoints) open_endpoint(std::move(wanted));
+    for (Endpoint& endpoint : endpoints_) {
+      if (endpoint.state.listener == EndpointState::kNoListener) endpoint.acceptor.reset();
+    }
+    for (ClientConnection* c = connections_; c != nullptr; c = c->next) {
+      if (c->endpoint().listener == EndpointState::kNoListener) c->close_when_idle();
+    }
+    forget_closed_endpoints();
+    retire_targets();
+    answer->set_value();
+  });
+  return answer->get_future();
+}
+
+void Worker::open_endpoint(WorkerEndpoint wanted) {
+  for (Endpoint& endpoint : endpoints_) {
+    if (endpoint.state.address != wanted.address || !endpoint.acceptor) continue;
+    endpoint.state.listener = wanted.listener;
+    endpoint.state.secure = wanted.secure;
+    endpoint.load = std::move(wanted.load);
+    if (wanted.socket >= 0) {
+      endpoint.acceptor =
+          std::make_unique<Acceptor>(reactor_, Descriptor(wanted.socket), log_, &Worker::on_accept, &endpoint);
+    }
+    return;
+  }
+  endpoints_.push_back(Endpoint{*this,
+                                EndpointState{wanted.address, wanted.secure, wanted.listener, 0},
+                                std::move(wanted.load),
+                                nullptr});
+  Endpoint& added = endpoints_.back();
+  added.acceptor = std::make_unique<Acceptor>(reactor_, Descriptor(wanted.socket), log_, &Worker::on_accept, &added);
+}
+
+void Worker::forget_closed_endpoints() {
+  endpoints_.remove_if([](const Endpoint& endpoint) { return !endpoint.acceptor && endpoint.state.open_connections == 0; });
+}
+
+void Worker::set_ticket_keys(std::shared_ptr<const TicketKeys> keys) {
+  boost::asio::post(io_, [this, keys = std::move(keys)] {
+    if (!snapshot_) return;
+    for (const auto& listener : snapshot_->listeners) {
+      if (listener) listener->context->set_ticket_keys(keys);
+    }
+  });
+}
+
+// ---- connections
+
+void Worker::on_accept(void* owner, Descriptor fd, const SocketAddress& peer) {
+  auto& endpoint = *static_cast<Endpoint*>(owner);
+  Worker& worker = endpoint.worker;
+  const settings::Listener& listener = worker.snapshot_->settings().listeners[endpoint.state.listener];
+  if (endpoint.load->total() >= *listener.limits.connections) {
+    worker.counters_.refused_connections.add();
+    if (worker.reactor_.now() - endpoint.last_complaint >= std::chrono::seconds(10)) {
+      endpoint.last_complaint = worker.reactor_.now();
+      worker.log_.warning("listener \"" + *listener.name + "\": " + std::to_string(*listener.limits.connections) +
+                          " connections are open, more are refused (limits.connections)");
+    }
+    return;
+  }
+  endpoint.load->of(worker.index_).add();
+  auto* const connection = new ClientConnection(worker.services_, endpoint.state, endpoint.load->of(worker.index_),
+                                                std::move(fd), peer, &Worker::on_connection_end, &worker);
+  connection->next = worker.connections_;
+  connection->link = &worker.connections_;
+  if (worker.connections_ != nullptr) worker.connections_->link = &connection->next;
+  worker.connections_ = connection;
+  connection->start();
+}
+
+void Worker::on_connection_end(void* owner, ClientConnection& ended) {
+  auto& worker = *static_cast<Worker*>(owner);
+  *ended.link = ended.next;
+  if (ended.next != nullptr) ended.next->link = ended.link;
+  // Its coroutine is still on the stack.
+  worker.ended_.emplace_back(&ended);
+  if (worker.ended_.size() == 1) worker.reactor_.defer([&worker] { worker.bury(); });
+}
+
+void Worker::bury() {
+  // Destroying a connection may end upstream connections, but never another client connection.
+  ended_.clear();
+  forget_closed_endpoints();
+  finish_drain_if_done();
+}
+
+// ---- the end
+
+std::future<void> Worker::drain() {
+  auto answer = std::make_unique<std::promise<void>>();
+  std::future<void> drained = answer->get_future();
+  boost::asio::post(io_, [this, answer = std::move(answer)]() mutable {
+    draining_ = true;
+    drained_ = std::move(answer);
+    for (Endpoint& endpoint : endpoints_) endpoint.acceptor.reset();
+    for (ClientConnection* c = connections_; c != nullptr; c = c->next) c->close_when_idle();
+    finish_drain_if_done();
+  });
+  return drained;
+}
+
+void Worker::finish_drain_if_done() {
+  if (!drained_ || connections_ != nullptr || !ended_.empty()) return;
+  drained_->set_value();
+  drained_.reset();
+}
+
+void Worker::stop() {
+  boost::asio::post(io_, [this] {
+    if (std::exchange(stopping_, true)) return;
+    draining_ = true;
+    for (Endpoint& endpoint : endpoints_) endpoint.acceptor.reset();
+    for (ClientConnection* c = connections_; c != nullptr; c = c->next) c->abort();
+    stop_when_empty();
+  });
+}
+
+// Aborted connections end from the loop; it goes on until the last has.
+void Worker::stop_when_empty() {
+  if (connections_ != nullptr || !ended_.empty()) {
+    boost::asio::post(io_, [this] { stop_when_empty(); });
+    return;
+  }
+  for (auto& [key, target] : targets_) target->retire();
+  reactor_.stop();
+  resolver_.stop();
+  work_.reset();
+}
+
+}  // namespace ocsproxy

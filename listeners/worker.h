@@ -1,0 +1,118 @@
+// One worker: a thread with its own io_context, sockets, upstream connections and TLS contexts. It
+// shares nothing that is written with the other workers; the rest of the process talks to it by
+// posting.
+#pragma once
+
+#include <cstdint>
+#include <future>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include "base/log.h"
+#include "listeners/acceptor.h"
+#include "net/reactor.h"
+#include "net/resolver.h"
+#include "proxy/access_log_writer.h"
+#include "proxy/connection.h"
+#include "proxy/services.h"
+#include "tls/openssl.h"
+#include "tls/ticket_keys.h"
+
+namespace ocsproxy {
+
+// How many connections each listener has, over all workers: one counter a worker, each written by
+// its worker alone and summed by whoever accepts.
+class ListenerLoad {
+ public:
+  explicit ListenerLoad(std::size_t workers) : open_(workers) {}
+  Counter& of(std::size_t worker) { return open_[worker].counter; }
+  std::uint64_t total() const;
+
+ private:
+  struct alignas(64) Padded {
+    Counter counter;
+  };
+  std::vector<Padded> open_;
+};
+
+// One listening address of a load, as a worker gets it.
+struct WorkerEndpoint {
+  SocketAddress address;
+  bool secure = false;
+  std::uint32_t listener = 0;  // index into the load's listeners
+  int socket = -1;             // this worker's listening socket; -1: keep the one it has
+  std::shared_ptr<ListenerLoad> load;
+};
+
+class Worker {
+ public:
+  // `via`, `log` and `access_log` (may be null) outlive the worker.
+  Worker(std::size_t index, std::string_view via, const Log& log, AccessLogRing* access_log);
+  // Joins the thread. Nothing of it is left: connections, upstream connections, timers.
+  ~Worker();
+  Worker(const Worker&) = delete;  // its thread points at it
+  Worker& operator=(const Worker&) = delete;
+
+  // Makes this worker's contexts for a snapshot, without using them yet. Any thread; the answer
+  // comes from the worker's.
+  std::future<Status> prepare(std::shared_ptr<const Snapshot> snapshot, std::shared_ptr<const TicketKeys> keys);
+  // From now on new requests are judged by what was prepared last. Endpoints that are not named are
+  // closed; their connections end as soon as they are idle. Takes over the sockets.
+  std::future<void> commit(std::vector<WorkerEndpoint> endpoints);
+  void set_ticket_keys(std::shared_ptr<const TicketKeys> keys);
+
+  // Stops listening; idle connections end, busy ones after what they do. `drained` becomes ready
+  // when none is left.
+  std::future<void> drain();
+  // Ends everything that is left and the thread's loop.
+  void stop();
+
+  const Counters& counters() const { return counters_; }
+
+ private:
+  struct Endpoint;
+
+  void run();
+  void open_endpoint(WorkerEndpoint wanted);
+  void close_endpoint(Endpoint& endpoint);
+  void forget_closed_endpoints();
+  Result<LocalRef<WorkerSnapshot>> build(std::shared_ptr<const Snapshot> snapshot,
+                                         const std::shared_ptr<const TicketKeys>& keys);
+  Result<LocalRef<Target>> target_for(const settings::Rule& rule, const Snapshot& snapshot);
+  void retire_targets();
+  static void on_accept(void* endpoint, Descriptor fd, const SocketAddress& peer);
+  static void on_connection_end(void* worker, ClientConnection& ended);
+  void finish_drain_if_done();
+
+  const std::size_t index_;
+  const Log& log_;
+  boost::asio::io_context io_{1};
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  Library library_;
+  RecordBuffer records_;
+  Reactor reactor_;
+  Resolver resolver_;
+  SessionCache sessions_;
+  Counters counters_;
+  bool draining_ = false;
+  bool stopping_ = false;
+  std::uint64_t last_id_;
+  std::map<TargetKey, LocalRef<Target>> targets_;
+  LocalRef<WorkerSnapshot> prepared_;
+  LocalRef<WorkerSnapshot> snapshot_;
+  std::list<Endpoint> endpoints_;
+  ClientConnection* connections_ = nullptr;
+  std::vector<std::unique_ptr<ClientConnection>> ended_;  // destroyed from the loop
+  std::unique_ptr<std::promise<void>> drained_;
+  Services services_;
+  std::thread thread_;
+};
+
+}  // namespace ocsproxy

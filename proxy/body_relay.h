@@ -1,0 +1,105 @@
+// One direction of a body: read, find what may be sent on, send, repeat, in one fixed buffer. While
+// the receiver does not take what was read, nothing more is read: that is the back-pressure. No
+// body byte is copied; what goes out are stretches of the buffer that the transport filled.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "base/error.h"
+#include "net/task.h"
+#include "net/timer_wheel.h"
+#include "proxy/chunked.h"
+#include "tls/stream.h"
+
+namespace ocsproxy {
+
+// The part of a buffer that one direction uses. Bytes [begin, end) have been received and not been
+// dealt with; reading continues at `end`, and from `floor` on whenever nothing is left.
+struct Window {
+  // Room in front of and behind what is read, for the size line and the line end of a chunk.
+  static constexpr std::size_t kChunkHead = 8;
+  static constexpr std::size_t kChunkTail = 2;
+
+  char* data = nullptr;
+  std::size_t floor = 0;
+  std::size_t capacity = 0;
+  std::size_t begin = 0;
+  std::size_t end = 0;
+
+  std::span<const char> received() const { return {data + begin, end - begin}; }
+  bool empty() const { return begin == end; }
+};
+
+// Where a body ends and in which form it goes on.
+class Body {
+ public:
+  static Body none() { return Body(Kind::length, 0); }
+  static Body length(std::uint64_t bytes) { return Body(Kind::length, bytes); }
+  // Until the sender closes, and on as it is (to an HTTP/1.0 client) or in chunks of our own.
+  static Body until_close() { return Body(Kind::until_close, 0); }
+  static Body until_close_in_chunks() { return Body(Kind::chunk, 0); }
+  static Body chunked(ChunkedDecoder::Mode mode, Side sender) { return Body(mode, sender); }
+
+  bool ended() const { return ended_; }
+  // Large enough that reading several records at once pays.
+  bool bulky() const { return kind_ != Kind::length || remaining_ > 16 * 1024; }
+
+ private:
+  friend class BodyRelay;
+  enum class Kind : std::uint8_t { length, chunked, until_close, chunk };
+  Body(Kind kind, std::uint64_t length)
+      : kind_(kind), remaining_(length), ended_(kind == Kind::length && length == 0) {}
+  Body(ChunkedDecoder::Mode mode, Side sender)
+      : kind_(Kind::chunked), remaining_(0), ended_(false), decoder_(std::in_place, mode, sender) {}
+
+  Kind kind_;
+  std::uint64_t remaining_;
+  bool ended_;
+  std::optional<ChunkedDecoder> decoder_;
+};
+
+// How a relay ended.
+struct RelayEnd {
+  enum class How : std::uint8_t {
+    complete,
+    source_failed,  // `error`: the sender broke off, broke the protocol, or was interrupted
+    sink_failed,    // `error`: the receiver did
+  };
+  How how = How::complete;
+  Error error;
+};
+
+class BodyRelay {
+ public:
+  struct Progress {
+    Timer& timer;  // moved on at each progress of this direction
+    std::chrono::milliseconds idle;
+    // Which side is being waited for now, so that an expired timer can name it.
+    Side waiting_for = Side::us;
+    std::uint64_t bytes = 0;  // of the body, as sent on
+    std::chrono::milliseconds last{};  // reactor time of the latest progress
+
+    void moved(std::chrono::milliseconds now) {
+      last = now;
+      timer.arm(idle);
+    }
+  };
+
+  // Relays `body` from one stream to the other through `window`, whose bytes came first. `head` is
+  // sent in front of it, in one record where it lies directly before the first body bytes. All
+  // arguments outlive the task. `from_side` is for `waiting_for`.
+  static Task<RelayEnd> run(Stream& from, Side from_side, Stream& to, Body& body, Window& window,
+                            std::span<const char> head, Progress& progress);
+
+ private:
+  struct Pieces;
+  static bool take(Body& body, Window& window, Pieces& pieces);
+  static void take_as_chunk(Window& window, Pieces& pieces);
+  static std::span<char> room(const Body& body, Window& window);
+};
+
+}  // namespace ocsproxy
