@@ -3,6 +3,7 @@ import collections
 import contextlib
 import dataclasses
 import re
+import select
 import socket
 import ssl
 import threading
@@ -47,6 +48,16 @@ class Connection:
     @property
     def ended(self):
         return self.stream.ended
+
+    @property
+    def peer_left(self):
+        """Has the proxy ended its direction, or both? Seen without reading what it has sent."""
+        number = self.stream.socket.fileno()
+        if self.ended or number < 0:
+            return True
+        poll = select.poll()
+        poll.register(number, select.POLLRDHUP)
+        return bool(poll.poll(0))
 
     def read_head(self):
         """The next request head; None when the connection ended first."""

@@ -1,7 +1,10 @@
 """A connection, plain or TLS, of which a test controls and sees every detail of the end."""
+import collections
+import contextlib
 import socket
 import ssl
 import struct
+import threading
 
 
 class Stream:
@@ -78,36 +81,44 @@ class TlsStream(Stream):
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_side=server_side,
                                     server_hostname=server_hostname, session=session)
+        # One thread may send while another receives: OpenSSL sees one at a time, the socket too.
+        self._lock, self._sending = threading.Lock(), threading.Lock()
+        self._unsent = collections.deque()
         self._run(self.tls.do_handshake)
 
     def _flush(self):
-        if data := self._outgoing.read():
-            self.socket.sendall(data)
+        while self._unsent:
+            with self._sending:
+                if self._unsent:
+                    self.socket.sendall(self._unsent.popleft())
 
     def _fill(self):
-        """False at the end of TCP."""
         data = self.socket.recv(65536)
-        if data:
-            self._incoming.write(data)
-        else:
-            self._incoming.write_eof()
-        return bool(data)
+        with self._lock:
+            if data:
+                self._incoming.write(data)
+            else:
+                self._incoming.write_eof()
 
     def _run(self, operation, *arguments):
         while True:
             try:
-                result = operation(*arguments)
-                self._flush()
-                return result
-            except ssl.SSLWantReadError:
-                self._flush()
-                self._fill()
+                with self._lock:
+                    try:
+                        result, wants_more = operation(*arguments), False
+                    except ssl.SSLWantReadError:
+                        result, wants_more = None, True
+                    finally:
+                        if data := self._outgoing.read():
+                            self._unsent.append(data)
             except ssl.SSLError:
-                try:
+                with contextlib.suppress(OSError):
                     self._flush()  # the alert
-                except OSError:
-                    pass
                 raise
+            self._flush()
+            if not wants_more:
+                return result
+            self._fill()
 
     def _receive(self, size):
         try:
@@ -138,14 +149,13 @@ class TlsStream(Stream):
         self.socket.shutdown(socket.SHUT_WR)
 
     def _notify(self):
-        try:
+        # unwrap() sends close_notify at once; the peer's own may come later or never.
+        with self._lock, contextlib.suppress(ssl.SSLError):
             self.tls.unwrap()
-        except ssl.SSLError:
-            pass  # it wants the peer's close_notify, which may come later or never
-        try:
+        if data := self._outgoing.read():
+            self._unsent.append(data)
+        with contextlib.suppress(OSError):
             self._flush()
-        except OSError:
-            pass
 
     def close(self):
         if self.socket.fileno() >= 0:
