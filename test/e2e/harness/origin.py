@@ -83,32 +83,36 @@ class Connection:
         self.requests.append(request)
         return request
 
-    def read_request(self, keep_body=True):
+    def read_request(self):
         """The next whole request, `complete` false when the connection ended in its body."""
         request = self.read_head()
-        if request is None:
-            return None
-        if "chunked" in (request.get("transfer-encoding") or "").lower():
-            request.complete = self._read_chunked(request, keep_body)
-        else:
-            request.complete = self._read_length(int(request.get("content-length") or 0), request,
-                                                 keep_body)
+        if request is not None:
+            self.read_body(request)
         return request
 
-    def _read_length(self, left, request, keep_body):
+    def read_body(self, request, take=None):
+        """`take(bytes)`: is handed the body instead of its being kept."""
+        body = bytearray()
+        take = take or body.extend
+        if "chunked" in (request.get("transfer-encoding") or "").lower():
+            request.complete = self._read_chunked(request, take)
+        else:
+            request.complete = self._read_length(int(request.get("content-length") or 0), take)
+        request.body = bytes(body)
+
+    def _read_length(self, left, take):
         while left:
             if not self._buffer:
                 data = self.stream.receive()
                 if not data:
                     return False
                 self._buffer += data
-                if not keep_body:
-                    self.stream.received.clear()
+                if len(self.stream.received) > 1 << 24:
+                    self.stream.received.clear()  # a test that moves a gigabyte looks at digests
             part = bytes(self._buffer[:left])
             del self._buffer[:left]
             left -= len(part)
-            if keep_body:
-                request.body += part
+            take(part)
         return True
 
     def _line(self):
@@ -122,7 +126,7 @@ class Connection:
         del self._buffer[:end + 2]
         return line
 
-    def _read_chunked(self, request, keep_body):
+    def _read_chunked(self, request, take):
         while True:
             line = self._line()
             if line is None:
@@ -130,7 +134,7 @@ class Connection:
             size = int(line.split(b";")[0], 16)
             if size == 0:
                 break
-            if not self._read_length(size, request, keep_body) or self._line() != b"":
+            if not self._read_length(size, take) or self._line() != b"":
                 return False
         while line := self._line():
             name, _, value = line.partition(b":")
@@ -235,10 +239,10 @@ class Origin:
             raise self.errors[0]
 
 
-def answering(answer=None, keep_body=True):
+def answering(answer=None):
     """For Origin: keep-alive; `answer(connection, request)` sends the response."""
     def serve(connection):
-        while request := connection.read_request(keep_body):
+        while request := connection.read_request():
             if not request.complete:
                 return
             if answer:
