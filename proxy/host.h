@@ -1,6 +1,7 @@
 // Which public name a request is for (RFC 9110 7.2, RFC 9112 3.2.2).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -18,7 +19,7 @@ struct RequestHost {
 // `target_authority` is CanonicalTarget::authority: with absolute-form it replaces Host, which must
 // be valid all the same, and a port in it must be `listener_port`. `buffer` receives the name where
 // it differs from what was sent: kHostBytes suffice. Refusals are 400.
-inline constexpr std::size_t kHostBytes = 512;
+inline constexpr std::size_t kHostBytes = rules::kAuthorityBufferSize;
 Refusal request_host(const RequestHead& head, std::string_view target_authority,
                      std::uint16_t listener_port, std::span<char> buffer, RequestHost& host);
 
