@@ -22,7 +22,8 @@ class AddressSet {
 
   bool empty() const { return ranges_.empty(); }
   bool contains(const IpAddress& address) const;
-  const std::vector<AddressRange>& ranges() const { return ranges_; }
+  const std::vector<AddressRange>& ranges() const& { return ranges_; }
+  const std::vector<AddressRange>& ranges() const&& = delete;  // they would die with the set
 
   AddressSet complement() const;
   friend AddressSet operator|(const AddressSet& a, const AddressSet& b);  // in either
