@@ -65,7 +65,9 @@ std::string openssl_errors() {
 }
 
 Library::Library(Algorithms algorithms) {
-  if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr) != 1) {
+  constexpr std::uint64_t kOptions = OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |
+                                     OPENSSL_INIT_LOAD_CRYPTO_STRINGS;
+  if (OPENSSL_init_ssl(kOptions, nullptr) != 1) {
     give_up("OpenSSL does not start");
   }
   context_.reset(OSSL_LIB_CTX_new());

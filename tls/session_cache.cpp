@@ -27,33 +27,25 @@ void SessionCache::attach(SSL* ssl, const IpAddress& address, std::uint16_t port
   if (const SslSessionPtr session = take(record->key)) SSL_set_session(ssl, session.get());
 }
 
-void SessionCache::put(const Key& key, SslSessionPtr session) {
+void SessionCache::put(const Key& key, const SSL_SESSION* session) {
+  SslSessionPtr copy(SSL_SESSION_dup(session));
+  if (copy == nullptr) return;
   const auto [entry, added] = sessions_.try_emplace(key);
   if (added) {
     entry->second.used = recently_used_.insert(recently_used_.begin(), &entry->first);
   } else {
     recently_used_.splice(recently_used_.begin(), recently_used_, entry->second.used);
   }
-  entry->second.session = std::move(session);
+  entry->second.session = std::move(copy);
   if (sessions_.size() > capacity_) erase(sessions_.find(*recently_used_.back()));
 }
 
 SslSessionPtr SessionCache::take(const Key& key) {
   const auto entry = sessions_.find(key);
   if (entry == sessions_.end()) return nullptr;
-  SSL_SESSION* const session = entry->second.session.get();
-  if (!is_usable(session)) {
-    erase(entry);
-    return nullptr;
-  }
-  if (SSL_SESSION_get_protocol_version(session) >= TLS1_3_VERSION) {
-    SslSessionPtr taken = std::move(entry->second.session);
-    erase(entry);
-    return taken;
-  }
-  recently_used_.splice(recently_used_.begin(), recently_used_, entry->second.used);
-  SSL_SESSION_up_ref(session);
-  return SslSessionPtr(session);
+  SslSessionPtr session = std::move(entry->second.session);
+  erase(entry);
+  return is_usable(session.get()) ? std::move(session) : nullptr;
 }
 
 void SessionCache::retain(std::span<const std::string> policies) {

@@ -28,7 +28,9 @@ class SessionCache {
   explicit SessionCache(std::size_t capacity = 1024) : capacity_(capacity) {}
 
   // Offers the kept session, if any, in the handshake of `ssl`, and keeps what the site sends
-  // from then on. A TLS 1.3 session is offered once (RFC 8446 C.4). Precondition: `ssl` is from
+  // from then on. The session is taken for that: a TLS 1.3 session is offered once (RFC 8446 C.4),
+  // an older one comes back when accept_upstream_handshake finds that all went well, so that one
+  // which the site chokes on is not offered again. Precondition: `ssl` is from
   // UpstreamContext::new_ssl and its handshake has not begun.
   void attach(SSL* ssl, const IpAddress& address, std::uint16_t port);
 
@@ -47,8 +49,9 @@ class SessionCache {
     std::string policy;
     friend auto operator<=>(const Key&, const Key&) = default;
   };
-  // Keeps `session` as the newest for `key`. Called when the site has sent one.
-  void put(const Key& key, SslSessionPtr session);
+  // Keeps a copy of `session` as the newest for `key`: OpenSSL declares its own object worthless
+  // when the connection ends without close_notify, as connections do.
+  void put(const Key& key, const SSL_SESSION* session);
 
  private:
   struct Entry {

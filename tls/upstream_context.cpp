@@ -27,13 +27,15 @@ int record_slot() {
 
 // `legacy` puts OpenSSL's own floor to zero, and this one in its place: RSA from 1024 bits on (80
 // bits of security), and SHA-1 but not the digests for which colliding certificates were made.
-bool is_acceptable_legacy(X509* certificate) {
+// Answers what is wrong.
+int legacy_complaint(X509* certificate) {
   int digest = NID_undef;
   X509_get_signature_info(certificate, &digest, nullptr, nullptr, nullptr);
-  const EVP_PKEY* const key = X509_get0_pubkey(certificate);
+  if (digest == NID_md5 || digest == NID_md4 || digest == NID_md2) return X509_V_ERR_CA_MD_TOO_WEAK;
   constexpr int kLeastBits = 80;
-  return digest != NID_md5 && digest != NID_md4 && digest != NID_md2 && key != nullptr &&
-         EVP_PKEY_get_security_bits(key) >= kLeastBits;
+  const EVP_PKEY* const key = X509_get0_pubkey(certificate);
+  const bool strong = key != nullptr && EVP_PKEY_get_security_bits(key) >= kLeastBits;
+  return strong ? X509_V_OK : X509_V_ERR_EE_KEY_TOO_SMALL;
 }
 
 // Called by OpenSSL for each certificate that passed, and for each complaint. It never turns a
@@ -43,21 +45,23 @@ int on_verify(int good, X509_STORE_CTX* verification) {
       X509_STORE_CTX_get_ex_data(verification, SSL_get_ex_data_X509_STORE_CTX_idx()));
   UpstreamRecord* const record = upstream_record(ssl);
   if (record == nullptr) return 0;
-  X509* const current = X509_STORE_CTX_get_current_cert(verification);
-  if (good == 1 && record->legacy && !is_acceptable_legacy(current)) {
-    X509_STORE_CTX_set_error(verification, X509_V_ERR_CA_MD_TOO_WEAK);
-    good = 0;
+  if (good == 1) {
+    const int complaint = record->legacy
+                              ? legacy_complaint(X509_STORE_CTX_get_current_cert(verification))
+                              : X509_V_OK;
+    if (complaint == X509_V_OK) return 1;
+    X509_STORE_CTX_set_error(verification, complaint);
   }
-  if (good == 1) return 1;
   record->failure = verify_failure(verification, record->site, record->legacy);
   return 0;
 }
 
 int on_session(SSL* ssl, SSL_SESSION* session) {
-  UpstreamRecord* const record = upstream_record(ssl);
-  if (record == nullptr || record->sessions == nullptr) return 0;
-  record->sessions->put(record->key, SslSessionPtr(session));
-  return 1;  // the reference is now the cache's
+  const UpstreamRecord* const record = upstream_record(ssl);
+  if (record != nullptr && record->sessions != nullptr) {
+    record->sessions->put(record->key, session);
+  }
+  return 0;  // the reference stays with OpenSSL
 }
 
 Error failure(std::string detail) {
@@ -101,7 +105,10 @@ std::string UpstreamPolicy::identity() const {
 
 Result<std::unique_ptr<UpstreamContext>> UpstreamContext::make(const Library& library,
                                                                const UpstreamPolicy& policy) {
-  auto context = make_context(library, TLS_client_method(), policy.minimum_version);
+  using settings::TlsVersion;
+  const TlsVersion least = policy.legacy ? TlsVersion::tls1_0 : TlsVersion::tls1_2;
+  auto context =
+      make_context(library, TLS_client_method(), std::max(policy.minimum_version, least));
   if (!context) return std::move(context).error();
   auto store = policy.roots->make_store(library);
   if (!store) return std::move(store).error();
@@ -163,11 +170,19 @@ Status accept_upstream_handshake(const SSL* ssl) {
   unsigned size = 0;
   SSL_get0_alpn_selected(ssl, &protocol, &size);
   const std::string_view chosen(reinterpret_cast<const char*>(protocol), size);
-  if (chosen.empty() || chosen == kProtocol) return Done{};
-  Error error = failure("the site chose the protocol \"" + escaped(chosen) +
-                        "\" (ALPN), which was not offered");
-  error.side = Side::upstream;
-  return error;
+  if (!chosen.empty() && chosen != kProtocol) {
+    Error error = failure("the site chose the protocol \"" + escaped(chosen) +
+                          "\" (ALPN), which was not offered");
+    error.side = Side::upstream;
+    return error;
+  }
+  // A session of TLS 1.2 is as good as before when it was resumed; the site sends no new one.
+  const UpstreamRecord* const record = upstream_record(ssl);
+  if (record != nullptr && record->sessions != nullptr && SSL_version(ssl) < TLS1_3_VERSION &&
+      SSL_session_reused(ssl) == 1) {
+    record->sessions->put(record->key, SSL_get0_session(ssl));
+  }
+  return Done{};
 }
 
 }  // namespace ocsproxy

@@ -18,7 +18,8 @@ struct UpstreamPolicy {
   std::shared_ptr<const TrustedRoots> roots;
   settings::TlsVersion minimum_version = settings::TlsVersion::tls1_2;
   // Accepts what servers of 2007 offer: SHA-1 signatures, RSA keys from 1024 bits on, peers without
-  // secure renegotiation, and, if minimum_version says so, TLS 1.0. MD5 is refused even so.
+  // secure renegotiation, and, if minimum_version says so, TLS 1.0 (without `legacy` the least is
+  // 1.2 whatever it says). MD5 is refused even so.
   bool legacy = false;
 
   // Equal for equal policies only: a hash over the roots, and the switches. Part of the keys of
@@ -56,7 +57,7 @@ class UpstreamContext {
 
 // To be asked once when SSL_connect has succeeded, before the first byte is sent: is the
 // certificate verified (now, or when the resumed session was made), and did the site choose a
-// protocol that was offered? OpenSSL does not look at the latter (RFC 7301 3.2).
+// protocol that was offered (RFC 7301 3.2)? Not every OpenSSL 3.0 looks at the latter.
 Status accept_upstream_handshake(const SSL* ssl);
 
 }  // namespace ocsproxy

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -51,6 +53,11 @@ std::string names_text(const X509* certificate) {
 
 std::string wrong_name(const Refused& refused) {
   const std::string names = names_text(refused.certificate);
+  if (!names.empty() && refused.code == X509_V_ERR_IP_ADDRESS_MISMATCH) {
+    return refused.which() + " names [" + names +
+           "], not the address (which must be a subject alternative name of type IP); name the "
+           "host as `site` and this address as `address`";
+  }
   if (!names.empty()) return refused.which() + " names [" + names + "], not the site";
   const std::string common_name = common_name_of(refused.certificate);
   std::string text = refused.which() + " has no subject alternative names";
@@ -70,14 +77,14 @@ std::string unknown_issuer(const Refused& refused) {
 }
 
 std::string too_weak(const Refused& refused) {
-  EVP_PKEY* const key = X509_get0_pubkey(refused.certificate);
   if (refused.code == X509_V_ERR_CA_MD_TOO_WEAK) {
     int digest = NID_undef;
     X509_get_signature_info(refused.certificate, &digest, nullptr, nullptr, nullptr);
     const char* const name = OBJ_nid2sn(digest);
     return refused.which() + " is signed with " + (name != nullptr ? name : "a weak digest") +
-           " (key " + (key != nullptr ? key_text(key) : "unknown") + "), which is too weak";
+           ", which is too weak";
   }
+  EVP_PKEY* const key = X509_get0_pubkey(refused.certificate);
   return refused.which() + " has a key that is too weak (" +
          (key != nullptr ? key_text(key) : "unknown") + ")";
 }
@@ -122,64 +129,78 @@ std::string complaint(const Refused& refused) {
   }
 }
 
-// What the first error in OpenSSL's queue means to the administrator. `legacy`: would to.tls.legacy
-// accept it?
+// What would help against a failure.
+enum class Help : std::uint8_t { none, legacy, version };
+
+// What the first error in OpenSSL's queue means to the administrator.
 struct Meaning {
   int reason;
   ErrorKind kind;
-  bool legacy;
+  Help help;
   std::string_view text;
 };
 
+void append_help(std::string& text, Help help, bool is_legacy) {
+  if (help == Help::legacy && !is_legacy) {
+    text += "; `to.tls.legacy: true` may help, for this target alone";
+  }
+  if (help != Help::version) return;
+  text += "; lower `to.tls.minimum_version`";
+  if (!is_legacy) text += " (below 1.2 it also needs `to.tls.legacy: true`)";
+}
+
 constexpr std::array kUpstreamMeanings{
-    Meaning{SSL_R_WRONG_VERSION_NUMBER, ErrorKind::tls, false,
+    Meaning{SSL_R_WRONG_VERSION_NUMBER, ErrorKind::tls, Help::none,
             "answers with something that is not TLS; if it speaks plain HTTP on this port, the "
             "rule needs `bridging: http`"},
-    Meaning{SSL_R_PACKET_LENGTH_TOO_LONG, ErrorKind::tls, false,
+    Meaning{SSL_R_PACKET_LENGTH_TOO_LONG, ErrorKind::tls, Help::none,
             "answers with something that is not TLS"},
-    Meaning{SSL_R_UNEXPECTED_EOF_WHILE_READING, ErrorKind::truncated, false,
+    Meaning{SSL_R_UNEXPECTED_EOF_WHILE_READING, ErrorKind::truncated, Help::none,
             "ended the connection in the middle of the TLS handshake"},
-    Meaning{SSL_R_UNSUPPORTED_PROTOCOL, ErrorKind::tls, true,
-            "speaks only TLS versions below the target's minimum_version"},
-    Meaning{SSL_R_VERSION_TOO_LOW, ErrorKind::tls, true,
-            "speaks only TLS versions below the target's minimum_version"},
-    Meaning{SSL_R_UNSAFE_LEGACY_RENEGOTIATION_DISABLED, ErrorKind::tls, true,
+    Meaning{SSL_R_UNSUPPORTED_PROTOCOL, ErrorKind::tls, Help::version,
+            "speaks only older TLS versions"},
+    Meaning{SSL_R_VERSION_TOO_LOW, ErrorKind::tls, Help::version, "speaks only older TLS versions"},
+    Meaning{SSL_R_UNSAFE_LEGACY_RENEGOTIATION_DISABLED, ErrorKind::tls, Help::legacy,
             "does not know secure renegotiation (RFC 5746): it lacks updates of 2010"},
-    Meaning{SSL_R_DH_KEY_TOO_SMALL, ErrorKind::tls, true,
+    Meaning{SSL_R_DH_KEY_TOO_SMALL, ErrorKind::tls, Help::legacy,
             "uses Diffie-Hellman parameters that are too small"},
-    Meaning{SSL_R_EE_KEY_TOO_SMALL, ErrorKind::tls, true, "has a key that is too small"},
-    Meaning{SSL_R_WRONG_SIGNATURE_TYPE, ErrorKind::tls, true,
+    Meaning{SSL_R_EE_KEY_TOO_SMALL, ErrorKind::tls, Help::legacy, "has a key that is too small"},
+    Meaning{SSL_R_WRONG_SIGNATURE_TYPE, ErrorKind::tls, Help::legacy,
             "signs the handshake in a way that is too weak"},
-    Meaning{SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, ErrorKind::tls, true,
-            "refuses our TLS versions: it is older than the target's minimum_version"},
-    Meaning{SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, ErrorKind::tls, true,
+    Meaning{SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, ErrorKind::tls, Help::version,
+            "refuses our TLS versions"},
+    Meaning{SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE, ErrorKind::tls, Help::legacy,
             "refuses the handshake: it has no cipher or TLS version in common with us, or it wants "
             "a client certificate"},
-    Meaning{SSL_R_TLSV1_ALERT_INSUFFICIENT_SECURITY, ErrorKind::tls, false,
+    Meaning{
+        SSL_R_BAD_EXTENSION, ErrorKind::tls, Help::none,
+        "answers with a TLS extension that breaks the protocol, for example another application "
+        "protocol (ALPN) than http/1.1"},
+    Meaning{SSL_R_TLSV1_ALERT_INSUFFICIENT_SECURITY, ErrorKind::tls, Help::none,
             "refuses our ciphers as too weak"},
-    Meaning{SSL_R_TLSV1_UNRECOGNIZED_NAME, ErrorKind::tls, false,
+    Meaning{SSL_R_TLSV1_UNRECOGNIZED_NAME, ErrorKind::tls, Help::none,
             "does not know this name (SNI): is `site` a name of that server?"},
-    Meaning{SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, ErrorKind::tls, false,
+    Meaning{SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, ErrorKind::tls, Help::none,
             "wants a client certificate, which is not supported"},
 };
 
 constexpr std::array kClientMeanings{
-    Meaning{SSL_R_HTTP_REQUEST, ErrorKind::tls, false, "plain HTTP on the TLS port"},
-    Meaning{SSL_R_HTTPS_PROXY_REQUEST, ErrorKind::tls, false, "plain CONNECT on the TLS port"},
-    Meaning{SSL_R_WRONG_VERSION_NUMBER, ErrorKind::tls, false, "not TLS"},
-    Meaning{SSL_R_PACKET_LENGTH_TOO_LONG, ErrorKind::tls, false, "not TLS"},
-    Meaning{SSL_R_UNEXPECTED_EOF_WHILE_READING, ErrorKind::truncated, false,
+    Meaning{SSL_R_HTTP_REQUEST, ErrorKind::tls, Help::none, "plain HTTP on the TLS port"},
+    Meaning{SSL_R_HTTPS_PROXY_REQUEST, ErrorKind::tls, Help::none, "plain CONNECT on the TLS port"},
+    Meaning{SSL_R_WRONG_VERSION_NUMBER, ErrorKind::tls, Help::none, "not TLS"},
+    Meaning{SSL_R_PACKET_LENGTH_TOO_LONG, ErrorKind::tls, Help::none, "not TLS"},
+    Meaning{SSL_R_UNEXPECTED_EOF_WHILE_READING, ErrorKind::truncated, Help::none,
             "ended in the handshake"},
-    Meaning{SSL_R_UNSUPPORTED_PROTOCOL, ErrorKind::tls, false,
+    Meaning{SSL_R_UNSUPPORTED_PROTOCOL, ErrorKind::tls, Help::none,
             "TLS version below the listener's minimum"},
-    Meaning{SSL_R_VERSION_TOO_LOW, ErrorKind::tls, false,
+    Meaning{SSL_R_VERSION_TOO_LOW, ErrorKind::tls, Help::none,
             "TLS version below the listener's minimum"},
-    Meaning{SSL_R_NO_SHARED_CIPHER, ErrorKind::tls, false, "no cipher in common"},
-    Meaning{SSL_R_NO_SUITABLE_KEY_SHARE, ErrorKind::tls, false, "no group in common"},
-    Meaning{SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, ErrorKind::tls, false,
+    Meaning{SSL_R_NO_SHARED_CIPHER, ErrorKind::tls, Help::none, "no cipher in common"},
+    Meaning{SSL_R_NO_SUITABLE_KEY_SHARE, ErrorKind::tls, Help::none, "no group in common"},
+    Meaning{SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, ErrorKind::tls, Help::none,
             "no signature algorithm in common"},
-    Meaning{SSL_R_NO_APPLICATION_PROTOCOL, ErrorKind::tls, false, "ALPN without http/1.1"},
-    Meaning{SSL_R_INAPPROPRIATE_FALLBACK, ErrorKind::tls, false, "fell back to an older TLS"},
+    Meaning{SSL_R_NO_APPLICATION_PROTOCOL, ErrorKind::tls, Help::none, "ALPN without http/1.1"},
+    Meaning{SSL_R_INAPPROPRIATE_FALLBACK, ErrorKind::tls, Help::none, "fell back to an older TLS"},
 };
 
 const Meaning* find(std::span<const Meaning> meanings, unsigned long code) {
@@ -254,9 +275,7 @@ Error upstream_handshake_failure(const SSL* ssl) {
   if (const Meaning* const meaning = find(kUpstreamMeanings, code)) {
     error.kind = meaning->kind;
     error.detail.append(" ").append(meaning->text);
-    if (meaning->legacy && (record == nullptr || !record->legacy)) {
-      error.detail.append("; ").append(kLegacyAdvice);
-    }
+    append_help(error.detail, meaning->help, record != nullptr && record->legacy);
   } else if (const std::string_view alert = alert_of(code); !alert.empty()) {
     error.detail.append(" refuses the handshake with the alert \"").append(alert).append("\"");
   } else {
