@@ -3,8 +3,10 @@
 
 #include <array>
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -29,6 +31,9 @@ class IpAddress {
   std::uint32_t v4() const;     // precondition: is_v4(); host order
   const Bytes& bytes() const { return bytes_; }
   std::string to_string() const;
+  // The same without allocation, as a part of `buffer`.
+  static constexpr std::size_t kTextSize = 46;
+  std::string_view write(std::span<char, kTextSize> buffer) const;
 
   // The neighbours in the 128-bit order; empty at either end of it.
   std::optional<IpAddress> next() const;
@@ -48,11 +53,15 @@ struct AddressRange {
   // "10.0.0.0/8", "2001:db8::/32", "192.0.2.1", "10.0.0.1-10.0.0.99". A CIDR whose host bits are
   // not zero is refused: it is a typo more often than an intention.
   static std::optional<AddressRange> parse(std::string_view text);
-  bool contains(const IpAddress& address) const { return first <= address && address <= last; }
+  bool contains(const IpAddress& address) const {
+    return first <= address && address <= last && same_family(address);
+  }
   bool overlaps(const AddressRange& other) const {
-    return first <= other.last && other.first <= last;
+    return first <= other.last && other.first <= last && same_family(other.first);
   }
   std::string to_string() const;  // CIDR where it is one, else "first-last"
+  // The order of the addresses alone would put IPv4 in the middle of "::/0".
+  bool same_family(const IpAddress& address) const { return first.is_v4() == address.is_v4(); }
 
   friend auto operator<=>(const AddressRange&, const AddressRange&) = default;
 };

@@ -45,6 +45,15 @@ std::vector<AddressRange> joined(std::vector<AddressRange> sorted) {
 }  // namespace
 
 AddressSet::AddressSet(std::vector<AddressRange> ranges) {
+  const AddressRange below = whole_space()[0], v4 = whole_space()[1], above = whole_space()[2];
+  const std::size_t given = ranges.size();
+  for (std::size_t i = 0; i < given; ++i) {
+    // "::/0" and its like lie on both sides of the IPv4 addresses, and hold none of them.
+    if (ranges[i].first < v4.first && v4.last < ranges[i].last) {
+      ranges.push_back({above.first, ranges[i].last});
+      ranges[i].last = below.last;
+    }
+  }
   std::sort(ranges.begin(), ranges.end());
   ranges_ = joined(std::move(ranges));
 }

@@ -15,7 +15,7 @@ namespace ocsproxy::rules {
 class AddressSet {
  public:
   AddressSet() = default;  // empty
-  // In any order; they may overlap.
+  // In any order; they may overlap. An IPv6 range holds no IPv4 address, however wide it is.
   explicit AddressSet(std::vector<AddressRange> ranges);
   // Every IPv4 and every IPv6 address.
   static AddressSet all();

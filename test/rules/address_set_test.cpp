@@ -36,6 +36,25 @@ TEST(AddressSet, EverythingIsBothFamilies) {
   EXPECT_EQ(AddressSet().complement(), AddressSet::all());
 }
 
+TEST(AddressRange, OfIpv6NeitherContainsNorOverlapsIpv4) {
+  const AddressRange v6 = AddressRange::parse("::/0").value();
+  const AddressRange v4 = AddressRange::parse("10.0.0.0/8").value();
+  EXPECT_FALSE(v6.contains(v4.first));
+  EXPECT_FALSE(v6.overlaps(v4));
+  EXPECT_FALSE(v4.overlaps(v6));
+  EXPECT_TRUE(v6.overlaps(AddressRange::parse("::1").value()));
+  EXPECT_TRUE(v4.overlaps(AddressRange::parse("10.9.0.0/16").value()));
+}
+
+TEST(AddressSet, Ipv6RangeHoldsNoIpv4Address) {
+  const AddressSet v6 = make_set({"::/0"});
+  EXPECT_FALSE(v6.contains(IpAddress::parse("10.0.0.1").value()));
+  EXPECT_TRUE(v6.contains(IpAddress::parse("::").value()));
+  EXPECT_TRUE(v6.contains(IpAddress::parse("2001:db8::1").value()));
+  EXPECT_EQ(v6 | make_set({"0.0.0.0/0"}), AddressSet::all());
+  EXPECT_EQ(text(make_set({"::/0", "10.0.0.0/8"}) & make_set({"0.0.0.0/0"})), "10.0.0.0/8");
+}
+
 TEST(AddressSet, ComplementNeverCrossesBetweenFamilies) {
   const AddressSet set = make_set({"10.0.0.0/8", "2001:db8::/32"}).complement();
   for (const AddressRange& range : set.ranges()) {
