@@ -35,7 +35,7 @@ class ChunkedDecoder {
   static constexpr std::size_t kMaxPieces = 8;
   // Extensions of all chunks together may be that much longer than the data: a peer that signs each
   // chunk is served, one that sends little else is not.
-  static constexpr std::uint64_t kFreeExtensionBytes = 16 * 1024;
+  static constexpr std::uint64_t kFreeExtensionBytes = 16384;
 
   struct Output {
     // What may be sent now, in order and none of them empty: views into the input or into the

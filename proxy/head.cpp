@@ -79,9 +79,11 @@ constexpr std::size_t kSlots = 256;
 constexpr std::size_t kLongestName = 25;
 
 constexpr std::size_t slot_of(std::string_view name) {
-  const auto letter = [](char c) { return static_cast<unsigned char>(to_lower(c)); };
-  const std::size_t mixed = name.size() * 7U + letter(name.front()) * 31U +
-                            letter(name.back()) * 101U + letter(name[name.size() / 2]) * 13U;
+  const auto letter = [](char c) {
+    return static_cast<std::size_t>(static_cast<unsigned char>(to_lower(c)));
+  };
+  const std::size_t mixed = name.size() * 7 + letter(name.front()) * 31 +
+                            letter(name.back()) * 101 + letter(name[name.size() / 2]) * 13;
   return mixed % kSlots;
 }
 

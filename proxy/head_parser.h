@@ -11,7 +11,7 @@
 namespace ocsproxy {
 
 // Start line, fields, the empty line that ends them and one leading empty line, in bytes.
-inline constexpr std::size_t kMaxHeadBytes = 32 * 1024;
+inline constexpr std::size_t kMaxHeadBytes = 32768;
 // Methods longer than any that is registered or known from the field are answered with 501.
 inline constexpr std::size_t kMaxMethodBytes = 48;
 

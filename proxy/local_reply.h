@@ -13,7 +13,7 @@
 namespace ocsproxy {
 
 // Enough for every reply whose `location` is at most 16 KiB.
-inline constexpr std::size_t kLocalReplyBytes = 18 * 1024;
+inline constexpr std::size_t kLocalReplyBytes = 18432;
 
 struct LocalReply {
   Failure what;                      // its status must not be 0; 302 for a redirect

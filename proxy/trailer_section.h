@@ -15,7 +15,7 @@ class TrailerSection {
  public:
   enum class Step : std::uint8_t { more, complete, malformed, too_large };
 
-  static constexpr std::size_t kMaxBytes = 8 * 1024;  // as received, with all line ends
+  static constexpr std::size_t kMaxBytes = 8192;  // as received, with all line ends
   static constexpr std::size_t kMaxFields = 32;
 
   // After complete it is not to be called again.

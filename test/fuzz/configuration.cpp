@@ -36,7 +36,7 @@ void require_sound(const Findings& findings, const Sources& sources) {
 }  // namespace
 
 void configuration(std::string_view input) {
-  if (input.size() > 16 * 1024) return;
+  if (input.size() > 16384) return;
   Result<settings::Loaded> first = load(input);
   require(static_cast<bool>(first), "a configuration that can be read is judged by findings");
   require_sound(first->findings, first->sources);

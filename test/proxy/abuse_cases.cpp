@@ -10,7 +10,7 @@ namespace ocsproxy::test {
 namespace {
 
 using Json = nlohmann::json;
-constexpr std::size_t kEndless = 1024 * 1024;
+constexpr std::size_t kEndless = 1048576;
 
 Json read(const std::string& file) {
   std::ifstream stream(std::string(OCSPROXY_SOURCE_DIR "/test/abuse/") + file);

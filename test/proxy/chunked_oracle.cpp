@@ -108,7 +108,7 @@ ChunkedMessage read_chunked(std::string_view text) {
     if (!are_extensions(extensions) || extensions.size() > 1024) return is(Verdict::invalid);
     message.has_extensions = message.has_extensions || !extensions.empty();
     extension_bytes += extensions.size();
-    if (extension_bytes > 16 * 1024 + message.data.size()) return is(Verdict::invalid);
+    if (extension_bytes > 16384 + message.data.size()) return is(Verdict::invalid);
     if (size == 0) break;
 
     message.data += text.substr(at, size);

@@ -136,6 +136,13 @@ TEST(ChunkedDecoder, MalformedCodingIsRefusedAndNothingOfThatCallIsGiven) {
   }
 }
 
+// What came before the fault in the same call could go on; but then whether it does would depend on
+// how the message was cut.
+TEST(ChunkedDecoder, CallThatFailsGivesNothingEvenOfWhatCameBefore) {
+  EXPECT_EQ(decode(Mode::verbatim, "1;a\r\nx\r\n1;a\r\nx\r\noops").out, "");
+  EXPECT_EQ(decode(Mode::data, "1\r\nx\r\noops").out, "");
+}
+
 struct Limit {
   std::string_view situation;
   std::string coding;

@@ -172,6 +172,7 @@ TEST(RequestHead, FaultsAreRefusedBeforeTheEndOfTheHeadHasCome) {
   EXPECT_EQ(parse("SSH-2.0-OpenSSH_9.2\r\n").outcome.refusal.status, 400);
   EXPECT_EQ(parse("GET / HTTP/3.0\r\n").outcome.refusal.status, 505);
   EXPECT_EQ(parse("GET / HTTP/1.1\n").outcome.refusal.status, 400);
+  EXPECT_EQ(parse("GET / HTTP/1.1\r\nX: 0123456789abcdef\x7f").outcome.refusal.status, 400);
 }
 
 TEST(RequestHead, StartedOnlyWhenMoreThanAnEmptyLineHasCome) {
@@ -207,6 +208,8 @@ TEST(RequestHead, AtMost32KibAreTaken) {
   const std::string larger =
       start + std::string(kMaxHeadBytes - start.size() - 3, 'x') + "\r\n\r\n";
   EXPECT_EQ(parse(larger).outcome.refusal.status, 431);
+  // A buffer of that size is full and gets no further byte: to wait would be to hang.
+  EXPECT_EQ(parse(larger.substr(0, kMaxHeadBytes)).outcome.refusal.status, 431);
   EXPECT_EQ(parse("GET /" + std::string(kMaxHeadBytes, 'x')).outcome.refusal.status, 414);
 }
 
