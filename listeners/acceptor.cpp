@@ -34,7 +34,8 @@ void Acceptor::on_events(std::uint32_t) {
   for (int i = 0; i < kBatch; ++i) {
     sockaddr_storage storage{};
     socklen_t size = sizeof storage;
-    Descriptor client(::accept4(fd(), reinterpret_cast<sockaddr*>(&storage), &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    Descriptor client(::accept4(fd(), reinterpret_cast<sockaddr*>(&storage), &size,
+                                SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!client) {
       if (errno == EAGAIN || errno == EWOULDBLOCK) return;
       // The client of this one has gone again, or the network was at fault; the next may be well.
@@ -54,8 +55,10 @@ void Acceptor::pause(int error) {
   retry_.arm(kRetry);
   if (reactor().now() - last_complaint_ < kComplainEvery) return;
   last_complaint_ = reactor().now();
-  log_.error("cannot accept connections on " + local_address(fd()).to_string() + ": " + errno_text(error) +
-             (error == EMFILE ? " (raise the limit of open files: LimitNOFILE= in the unit, or ulimit -n)" : ""));
+  log_.error(
+      "cannot accept connections on " + local_address(fd()).to_string() + ": " + errno_text(error) +
+      (error == EMFILE ? " (raise the limit of open files: LimitNOFILE= in the unit, or ulimit -n)"
+                       : ""));
 }
 
 void Acceptor::on_retry(void* self) { static_cast<Acceptor*>(self)->wake(); }

@@ -10,6 +10,12 @@
 #include "tls/upstream_context.h"
 
 namespace ocsproxy {
+namespace {
+
+// Connections of one worker to one target, leased, pinned and idle.
+constexpr std::uint32_t kTargetConnections = 4096;
+
+}  // namespace
 
 std::uint64_t ListenerLoad::total() const {
   std::uint64_t sum = 0;
@@ -72,19 +78,21 @@ void Worker::run() {
 
 // ---- loads
 
-std::future<Status> Worker::prepare(std::shared_ptr<const Snapshot> snapshot, std::shared_ptr<const TicketKeys> keys) {
+std::future<Status> Worker::prepare(std::shared_ptr<const Snapshot> snapshot,
+                                    std::shared_ptr<const TicketKeys> keys) {
   auto answer = std::make_shared<std::promise<Status>>();
-  boost::asio::post(io_, [this, answer, snapshot = std::move(snapshot), keys = std::move(keys)]() mutable {
-    Result<LocalRef<WorkerSnapshot>> built = build(std::move(snapshot), keys);
-    if (!built) {
-      prepared_ = {};
-      retire_targets();
-      answer->set_value(std::move(built).error());
-      return;
-    }
-    prepared_ = *std::move(built);
-    answer->set_value(Done{});
-  });
+  boost::asio::post(
+      io_, [this, answer, snapshot = std::move(snapshot), keys = std::move(keys)]() mutable {
+        Result<LocalRef<WorkerSnapshot>> built = build(std::move(snapshot), keys);
+        if (!built) {
+          prepared_ = {};
+          retire_targets();
+          answer->set_value(std::move(built).error());
+          return;
+        }
+        prepared_ = *std::move(built);
+        answer->set_value(Done{});
+      });
   return answer->get_future();
 }
 
@@ -99,33 +107,46 @@ Result<LocalRef<WorkerSnapshot>> Worker::build(std::shared_ptr<const Snapshot> s
       built->listeners.emplace_back();
       continue;
     }
-    auto context = ServerContext::make(library_,
-                                       ServerPolicy{.listener = *listener.name,
-                                                    .minimum_version = *listener.https->minimum_version,
-                                                    .certificates = built->global->certificates[i]},
-                                       keys);
+    auto context =
+        ServerContext::make(library_,
+                            ServerPolicy{.listener = *listener.name,
+                                         .minimum_version = *listener.https->minimum_version,
+                                         .certificates = built->global->certificates[i]},
+                            keys);
     if (!context) return std::move(context).error();
     built->listeners.push_back(make_local<ListenerTls>(*std::move(context)));
   }
+  PolicyIdentities identities;
   for (const settings::Rule& rule : settings.rules) {
     if (!rule.enabled || *rule.action != settings::Action::allow) {
       built->targets.emplace_back();
       continue;
     }
-    auto target = target_for(rule, *built->global);
+    auto target = target_for(rule, *built->global, identities);
     if (!target) return std::move(target).error();
     built->targets.push_back(*std::move(target));
   }
   return built;
 }
 
-Result<LocalRef<Target>> Worker::target_for(const settings::Rule& rule, const Snapshot& snapshot) {
+Result<LocalRef<Target>> Worker::target_for(const settings::Rule& rule, const Snapshot& snapshot,
+                                            PolicyIdentities& identities) {
   const settings::Target& to = *rule.to;
-  TargetKey key{.site = *to.site, .addresses = {}, .port = *to.port, .bridging = *rule.bridging, .tls_policy = {}};
+  TargetKey key{.site = *to.site,
+                .addresses = {},
+                .port = *to.port,
+                .bridging = *rule.bridging,
+                .tls_policy = {}};
   for (const auto& address : to.addresses) key.addresses.push_back(*address);
-  const UpstreamPolicy policy{.roots = snapshot.roots, .minimum_version = *to.minimum_version, .legacy = *to.legacy};
+  const UpstreamPolicy policy{
+      .roots = snapshot.roots, .minimum_version = *to.minimum_version, .legacy = *to.legacy};
   const bool secure = key.bridging == settings::Bridging::https;
-  if (secure) key.tls_policy = policy.identity();
+  if (secure) {
+    // The identity is a hash over all roots; a policy of thousands of rules has two or three.
+    std::string& identity = identities[{policy.minimum_version, policy.legacy}];
+    if (identity.empty()) identity = policy.identity();
+    key.tls_policy = identity;
+  }
   if (const auto known = targets_.find(key); known != targets_.end()) return known->second;
   std::unique_ptr<UpstreamContext> context;
   if (secure) {
@@ -186,22 +207,20 @@ void Worker::open_endpoint(WorkerEndpoint wanted) {
     endpoint.state.listener = wanted.listener;
     endpoint.state.secure = wanted.secure;
     endpoint.load = std::move(wanted.load);
-    if (wanted.socket >= 0) {
-      endpoint.acceptor =
-          std::make_unique<Acceptor>(reactor_, Descriptor(wanted.socket), log_, &Worker::on_accept, &endpoint);
-    }
     return;
   }
   endpoints_.push_back(Endpoint{*this,
                                 EndpointState{wanted.address, wanted.secure, wanted.listener, 0},
-                                std::move(wanted.load),
-                                nullptr});
+                                std::move(wanted.load), nullptr});
   Endpoint& added = endpoints_.back();
-  added.acceptor = std::make_unique<Acceptor>(reactor_, Descriptor(wanted.socket), log_, &Worker::on_accept, &added);
+  added.acceptor = std::make_unique<Acceptor>(reactor_, std::move(wanted.socket), log_,
+                                              &Worker::on_accept, &added);
 }
 
 void Worker::forget_closed_endpoints() {
-  endpoints_.remove_if([](const Endpoint& endpoint) { return !endpoint.acceptor && endpoint.state.open_connections == 0; });
+  endpoints_.remove_if([](const Endpoint& endpoint) {
+    return !endpoint.acceptor && endpoint.state.open_connections == 0;
+  });
 }
 
 void Worker::set_ticket_keys(std::shared_ptr<const TicketKeys> keys) {
@@ -218,19 +237,22 @@ void Worker::set_ticket_keys(std::shared_ptr<const TicketKeys> keys) {
 void Worker::on_accept(void* owner, Descriptor fd, const SocketAddress& peer) {
   auto& endpoint = *static_cast<Endpoint*>(owner);
   Worker& worker = endpoint.worker;
-  const settings::Listener& listener = worker.snapshot_->settings().listeners[endpoint.state.listener];
+  const settings::Listener& listener =
+      worker.snapshot_->settings().listeners[endpoint.state.listener];
   if (endpoint.load->total() >= *listener.limits.connections) {
     worker.counters_.refused_connections.add();
     if (worker.reactor_.now() - endpoint.last_complaint >= std::chrono::seconds(10)) {
       endpoint.last_complaint = worker.reactor_.now();
-      worker.log_.warning("listener \"" + *listener.name + "\": " + std::to_string(*listener.limits.connections) +
+      worker.log_.warning("listener \"" + *listener.name +
+                          "\": " + std::to_string(*listener.limits.connections) +
                           " connections are open, more are refused (limits.connections)");
     }
     return;
   }
   endpoint.load->of(worker.index_).add();
-  auto* const connection = new ClientConnection(worker.services_, endpoint.state, endpoint.load->of(worker.index_),
-                                                std::move(fd), peer, &Worker::on_connection_end, &worker);
+  auto* const connection =
+      new ClientConnection(worker.services_, endpoint.state, endpoint.load->of(worker.index_),
+                           std::move(fd), peer, &Worker::on_connection_end, &worker);
   connection->next = worker.connections_;
   connection->link = &worker.connections_;
   if (worker.connections_ != nullptr) worker.connections_->link = &connection->next;
@@ -293,8 +315,7 @@ void Worker::stop_when_empty() {
   }
   for (auto& [key, target] : targets_) target->retire();
   reactor_.stop();
-  resolver_.stop();
-  work_.reset();
+  io_.stop();  // name queries that are under way are nobody's any more
 }
 
 }  // namespace ocsproxy

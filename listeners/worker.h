@@ -47,7 +47,9 @@ struct WorkerEndpoint {
   SocketAddress address;
   bool secure = false;
   std::uint32_t listener = 0;  // index into the load's listeners
-  int socket = -1;             // this worker's listening socket; -1: keep the one it has
+  // This worker's listening socket; for an address that it serves already a duplicate of the one it
+  // has, which is then closed.
+  Descriptor socket{};
   std::shared_ptr<ListenerLoad> load;
 };
 
@@ -62,7 +64,8 @@ class Worker {
 
   // Makes this worker's contexts for a snapshot, without using them yet. Any thread; the answer
   // comes from the worker's.
-  std::future<Status> prepare(std::shared_ptr<const Snapshot> snapshot, std::shared_ptr<const TicketKeys> keys);
+  std::future<Status> prepare(std::shared_ptr<const Snapshot> snapshot,
+                              std::shared_ptr<const TicketKeys> keys);
   // From now on new requests are judged by what was prepared last. Endpoints that are not named are
   // closed; their connections end as soon as they are idle. Takes over the sockets.
   std::future<void> commit(std::vector<WorkerEndpoint> endpoints);
@@ -85,11 +88,15 @@ class Worker {
   void forget_closed_endpoints();
   Result<LocalRef<WorkerSnapshot>> build(std::shared_ptr<const Snapshot> snapshot,
                                          const std::shared_ptr<const TicketKeys>& keys);
-  Result<LocalRef<Target>> target_for(const settings::Rule& rule, const Snapshot& snapshot);
+  using PolicyIdentities = std::map<std::pair<settings::TlsVersion, bool>, std::string>;
+  Result<LocalRef<Target>> target_for(const settings::Rule& rule, const Snapshot& snapshot,
+                                      PolicyIdentities& identities);
   void retire_targets();
   static void on_accept(void* endpoint, Descriptor fd, const SocketAddress& peer);
   static void on_connection_end(void* worker, ClientConnection& ended);
+  void bury();
   void finish_drain_if_done();
+  void stop_when_empty();
 
   const std::size_t index_;
   const Log& log_;

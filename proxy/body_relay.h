@@ -80,7 +80,7 @@ class BodyRelay {
     std::chrono::milliseconds idle;
     // Which side is being waited for now, so that an expired timer can name it.
     Side waiting_for = Side::us;
-    std::uint64_t bytes = 0;  // of the body, as sent on
+    std::uint64_t bytes = 0;           // of the body, as sent on
     std::chrono::milliseconds last{};  // reactor time of the latest progress
 
     void moved(std::chrono::milliseconds now) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "net/socket_address.h"
+#include "proxy/snapshot.h"
 #include "proxy/target.h"
 #include "rules/rule_table.h"
 #include "tls/stream.h"

@@ -16,8 +16,8 @@ constexpr std::size_t kLingerBytes = 4u << 20;
 
 }  // namespace
 
-ClientConnection::ClientConnection(Services& services, EndpointState& endpoint, Counter& load, Descriptor fd,
-                                   SocketAddress peer, OnEnd on_end, void* owner)
+ClientConnection::ClientConnection(Services& services, EndpointState& endpoint, Counter& load,
+                                   Descriptor fd, SocketAddress peer, OnEnd on_end, void* owner)
     : services_(services),
       endpoint_(endpoint),
       load_(load),
@@ -142,7 +142,8 @@ void ClientConnection::keep_pipelined() {
 Task<bool> ClientConnection::wait_for_request() {
   if (buffer_) co_return true;  // pipelined
   state_ = State::idle;
-  if (ending_ || services_.draining || endpoint_.listener == EndpointState::kNoListener) co_return false;
+  if (ending_ || services_.draining || endpoint_.listener == EndpointState::kNoListener)
+    co_return false;
   const settings::Listener& listener = services_.snapshot->settings().listeners[endpoint_.listener];
   deadline_name_ = Deadline::idle;
   deadline_.arm(*listener.timeouts.idle);
@@ -153,7 +154,8 @@ Task<bool> ClientConnection::wait_for_request() {
   co_return readable;
 }
 
-Task<ClientConnection::HeadEnd> ClientConnection::read_head(RequestHead& head, HeadOutcome& outcome) {
+Task<ClientConnection::HeadEnd> ClientConnection::read_head(RequestHead& head,
+                                                            HeadOutcome& outcome) {
   HeadProgress progress;
   while (true) {
     outcome = parse_request_head(window_.received(), progress, head);
@@ -161,7 +163,8 @@ Task<ClientConnection::HeadEnd> ClientConnection::read_head(RequestHead& head, H
     const bool begun = !window_.empty();
     if (begun && state_ != State::head) {
       state_ = State::head;
-      const settings::Listener& listener = services_.snapshot->settings().listeners[client_.listener];
+      const settings::Listener& listener =
+          services_.snapshot->settings().listeners[client_.listener];
       deadline_name_ = Deadline::request_head;
       deadline_.arm(*listener.timeouts.request_head);
     }
@@ -177,11 +180,13 @@ Task<ClientConnection::HeadEnd> ClientConnection::read_head(RequestHead& head, H
     }
     if (!progress.started() || stream_.socket().cancelled()) co_return HeadEnd::gone;
     // A head that began and does not end is answered, as far as somebody is there to hear it.
-    const bool late = got.status == IoStatus::failed && stream_.error().kind == ErrorKind::cancelled;
+    const bool late =
+        got.status == IoStatus::failed && stream_.error().kind == ErrorKind::cancelled;
     if (!late && got.status == IoStatus::failed) co_return HeadEnd::gone;
-    outcome = {HeadOutcome::State::refused, window_.end - window_.begin,
-               late ? Refusal{408, "the request head did not arrive within the deadline request_head"}
-                    : Refusal{400, "the connection ended in the middle of the request head"}};
+    outcome = {
+        HeadOutcome::State::refused, window_.end - window_.begin,
+        late ? Refusal{408, "the request head did not arrive within the deadline request_head"}
+             : Refusal{400, "the connection ended in the middle of the request head"}};
     head = RequestHead();
     break;
   }
@@ -232,7 +237,9 @@ void ClientConnection::watch_pins(bool watch) {
   }
 }
 
-void ClientConnection::on_pin_hangup(void* self) { static_cast<ClientConnection*>(self)->close_when_idle(); }
+void ClientConnection::on_pin_hangup(void* self) {
+  static_cast<ClientConnection*>(self)->close_when_idle();
+}
 
 void ClientConnection::on_deadline(void* self) {
   auto& connection = *static_cast<ClientConnection*>(self);
@@ -244,10 +251,11 @@ void ClientConnection::on_deadline(void* self) {
     connection.close_when_idle();
     return;
   }
-  connection.stream_.socket().cancel(Error{.kind = ErrorKind::timeout,
-                                           .side = Side::client,
-                                           .phase = connection.state_ == State::handshake ? Phase::handshake : Phase::none,
-                                           .deadline = connection.deadline_name_});
+  connection.stream_.socket().cancel(
+      Error{.kind = ErrorKind::timeout,
+            .side = Side::client,
+            .phase = connection.state_ == State::handshake ? Phase::handshake : Phase::none,
+            .deadline = connection.deadline_name_});
 }
 
 }  // namespace ocsproxy

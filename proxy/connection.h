@@ -32,8 +32,8 @@ class ClientConnection {
   using OnEnd = void (*)(void* owner, ClientConnection& ended);
 
   // `endpoint` and `services` outlive the connection.
-  ClientConnection(Services& services, EndpointState& endpoint, Counter& load, Descriptor fd, SocketAddress peer,
-                   OnEnd on_end, void* owner);
+  ClientConnection(Services& services, EndpointState& endpoint, Counter& load, Descriptor fd,
+                   SocketAddress peer, OnEnd on_end, void* owner);
   ~ClientConnection();
   ClientConnection(const ClientConnection&) = delete;  // its task points at it
   ClientConnection& operator=(const ClientConnection&) = delete;
@@ -75,7 +75,8 @@ class ClientConnection {
 
   Services& services_;
   EndpointState& endpoint_;
-  Counter& load_;  // the listener's open connections on this worker; the worker has counted this one
+  Counter&
+      load_;  // the listener's open connections on this worker; the worker has counted this one
   Stream stream_;
   ClientSide client_;
   State state_ = State::handshake;

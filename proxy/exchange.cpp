@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 
 #include "base/text.h"
 #include "proxy/authentication.h"
@@ -20,6 +21,18 @@ constexpr milliseconds kHalfClosedFor{30'000};
 // How long a client may take to accept an answer of ours.
 constexpr milliseconds kReplyPatience{30'000};
 
+constexpr Failure kRedirect{
+    .status = 302, .code = 0, .reason = "The site is to be found at another address."};
+
+// IMF-fixdate (RFC 9110 5.6.7).
+std::string_view http_date(std::array<char, 32>& text) {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  gmtime_r(&now, &parts);
+  return {text.data(),
+          std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &parts)};
+}
+
 void write_hex(std::uint64_t number, std::array<char, 17>& text) {
   static constexpr char kDigits[] = "0123456789abcdef";
   for (std::size_t i = 16; i-- > 0; number >>= 4) text[i] = kDigits[number & 15];
@@ -27,8 +40,9 @@ void write_hex(std::uint64_t number, std::array<char, 17>& text) {
 }
 }  // namespace
 
-Exchange::Exchange(Services& services, ClientSide& client, LocalRef<WorkerSnapshot> snapshot, const RequestHead& head,
-                   std::size_t head_bytes, Window& received, Refusal refusal)
+Exchange::Exchange(Services& services, ClientSide& client, LocalRef<WorkerSnapshot> snapshot,
+                   const RequestHead& head, std::size_t head_bytes, Window& received,
+                   Refusal refusal)
     : services_(services),
       client_(client),
       snapshot_(std::move(snapshot)),
@@ -77,19 +91,24 @@ std::optional<Exchange::Reply> Exchange::check() {
   if (star || head_.method_id == Method::connect || head_.method_id == Method::trace) {
     return refuse({405, "the method is not forwarded"});
   }
-  if (head_.target.size() > kMaxTargetBytes) return refuse({414, "the request target is longer than 16 KiB"});
+  if (head_.target.size() > kMaxTargetBytes)
+    return refuse({414, "the request target is longer than 16 KiB"});
   request_out_ = Buffer::take();
-  const rules::TargetError bad_target =
-      rules::canonicalize(head_.target, client_.secure, request_out_.span(0, kMaxTargetBytes), target_);
+  const rules::TargetError bad_target = rules::canonicalize(
+      head_.target, client_.secure, request_out_.span(0, kMaxTargetBytes), target_);
   if (bad_target != rules::TargetError::none) return refuse({400, rules::describe(bad_target)});
-  if (const Refusal bad = request_host(head_, target_.authority, client_.local.port, host_buffer_, host_)) {
+  if (const Refusal bad =
+          request_host(head_, target_.authority, client_.local.port, host_buffer_, host_)) {
     return refuse(bad);
   }
-  if (client_.tls && client_.tls->context->misdirected(client_.stream.ssl(), host_.authority.name)) {
+  if (client_.tls &&
+      client_.tls->context->misdirected(client_.stream.ssl(), host_.authority.name)) {
     return refuse({421, "the name belongs to another certificate than the one that was asked for"});
   }
   if (request_loops(head_, services_.via)) {
-    note_failure(Error{.kind = ErrorKind::loop, .side = Side::us, .phase = Phase::request_head,
+    note_failure(Error{.kind = ErrorKind::loop,
+                       .side = Side::us,
+                       .phase = Phase::request_head,
                        .detail = "the request has already passed this proxy"});
     return Reply{.what = failure_of(*failure_)};
   }
@@ -97,10 +116,13 @@ std::optional<Exchange::Reply> Exchange::check() {
 }
 
 std::optional<Exchange::Reply> Exchange::refuse(Refusal why) {
-  note_failure(Error{.kind = ErrorKind::malformed, .side = Side::client, .phase = Phase::request_head,
+  note_failure(Error{.kind = ErrorKind::malformed,
+                     .side = Side::client,
+                     .phase = Phase::request_head,
                      .detail = std::string(why.why)});
   must_close_ = true;
-  return Reply{.what = failure_of(why.status), .allow = why.status == 405 ? "GET, HEAD, POST, PUT, DELETE, OPTIONS" : ""};
+  return Reply{.what = failure_of(why.status),
+               .allow = why.status == 405 ? "GET, HEAD, POST, PUT, DELETE, OPTIONS" : ""};
 }
 
 std::optional<Exchange::Reply> Exchange::judge() {
@@ -110,7 +132,8 @@ std::optional<Exchange::Reply> Exchange::judge() {
     must_close_ = true;
     return Reply{.what = policy_denial()};
   }
-  if (!client_.secure && listener.http && listener.http->redirect_to_https) return redirect_to_https(listener);
+  if (!client_.secure && listener.http && listener.http->redirect_to_https)
+    return redirect_to_https(listener);
   decision_ = table.decide({.listener = client_.listener,
                             .client = client_.position,
                             .public_name = host_.authority.name,
@@ -120,7 +143,7 @@ std::optional<Exchange::Reply> Exchange::judge() {
     case rules::Verdict::allow:
       return std::nullopt;
     case rules::Verdict::redirect:
-      return Reply{.what = redirect_to(), .location = *rule().redirect};
+      return Reply{.what = kRedirect, .location = *rule().redirect};
     case rules::Verdict::deny:
       break;
   }
@@ -131,23 +154,30 @@ std::optional<Exchange::Reply> Exchange::judge() {
 // elsewhere by a Host that he was made to send.
 std::optional<Exchange::Reply> Exchange::redirect_to_https(const settings::Listener& listener) {
   const bool safe = head_.method_id == Method::get || head_.method_id == Method::head;
-  if (!safe || host_.authority.name.empty() || !snapshot_->table().publishes(client_.listener, host_.authority.name)) {
+  if (!safe || host_.authority.name.empty() ||
+      !snapshot_->table().publishes(client_.listener, host_.authority.name)) {
     return Reply{.what = policy_denial()};
   }
-  const bool v6 = host_.authority.is_address && host_.authority.name.find(':') != std::string_view::npos;
-  redirect_.append("https://").append(v6 ? "[" : "").append(host_.authority.name).append(v6 ? "]" : "");
-  if (*listener.https->port != 443) redirect_.append(":").append(std::to_string(*listener.https->port));
+  const bool v6 =
+      host_.authority.is_address && host_.authority.name.find(':') != std::string_view::npos;
+  redirect_.append("https://")
+      .append(v6 ? "[" : "")
+      .append(host_.authority.name)
+      .append(v6 ? "]" : "");
+  if (*listener.https->port != 443)
+    redirect_.append(":").append(std::to_string(*listener.https->port));
   redirect_.append(target_.path).append(target_.query);
-  return Reply{.what = redirect_to(), .location = redirect_};
+  return Reply{.what = kRedirect, .location = redirect_};
 }
 
 // ---- answers of our own
 
 Task<Exchange::After> Exchange::reply(Reply answer) {
   // An upload that nobody wants is not read: the connection closes after the answer.
-  const bool keep_alive = !must_close_ && framing_.keep_alive && upload_ended_ && !framing_.has_body() && !services_.draining;
+  const bool keep_alive = !must_close_ && framing_.keep_alive && upload_ended_ &&
+                          !framing_.has_body() && !services_.draining;
   Buffer out = Buffer::take();
-  char date[32];
+  std::array<char, 32> date;
   const std::string_view message = write_local_reply({.what = answer.what,
                                                       .request_id = request_id(),
                                                       .date = http_date(date),
@@ -190,8 +220,9 @@ Task<Exchange::After> Exchange::relay_response() {
   half_close_timer_.clear();
 
   const bool upstream_lives = response_framing_.keep_alive;
-  const bool stays = framing_.keep_alive && !services_.draining && !must_close_ && client_can_tell_end() &&
-                     (upload_ended_ || upstream_lives) && !(pinned_ && !upstream_lives);
+  const bool stays = framing_.keep_alive && !services_.draining && !must_close_ &&
+                     client_can_tell_end() && (upload_ended_ || upstream_lives) &&
+                     !(pinned_ && !upstream_lives);
   Body body = response_body();
   const std::span<const char> head = build_response_head(stays);
   if (head.empty()) co_return co_await reply_failure();
@@ -200,8 +231,8 @@ Task<Exchange::After> Exchange::relay_response() {
   download_deadline_ = Deadline::idle;
   download_progress_.idle = *rule().timeouts.idle;
   download_timer_.arm(download_progress_.idle);
-  const RelayEnd end = co_await BodyRelay::run(upstream_->stream(), Side::upstream, client_.stream, body,
-                                               response_window_, head, download_progress_);
+  const RelayEnd end = co_await BodyRelay::run(upstream_->stream(), Side::upstream, client_.stream,
+                                               body, response_window_, head, download_progress_);
   download_timer_.clear();
   if (end.how != RelayEnd::How::complete) {
     Error error = end.error;
@@ -216,7 +247,7 @@ Task<Exchange::After> Exchange::relay_response() {
   settle_connection(clean && upstream_lives);
   finish();
   if (!response_complete_) co_return client_can_tell_end() ? After::cut : After::reset;
-  co_return stays && upload_clean() && !must_close_ ? After::next_request : After::close;
+  co_return stays&& upload_clean() && !must_close_ ? After::next_request : After::close;
 }
 
 // Can the client see where the response ends without the connection ending?
@@ -240,7 +271,8 @@ Body Exchange::response_body() const {
     case BodyKind::length:
       return Body::length(response_framing_.length);
     case BodyKind::chunked:
-      return Body::chunked(chunks ? ChunkedDecoder::Mode::verbatim : ChunkedDecoder::Mode::data, Side::upstream);
+      return Body::chunked(chunks ? ChunkedDecoder::Mode::verbatim : ChunkedDecoder::Mode::data,
+                           Side::upstream);
     case BodyKind::until_close:
       return chunks ? Body::until_close_in_chunks() : Body::until_close();
   }
@@ -249,8 +281,11 @@ Body Exchange::response_body() const {
 
 // The upstream wants the client to authenticate, and the rule says that it may not.
 Task<Exchange::After> Exchange::reply_forbidden() {
-  note_failure(Error{.kind = ErrorKind::untrusted, .side = Side::upstream, .phase = Phase::response_head,
-                     .detail = "the site asks for authentication (401), which delegation: none does not pass on"});
+  note_failure(Error{
+      .kind = ErrorKind::untrusted,
+      .side = Side::upstream,
+      .phase = Phase::response_head,
+      .detail = "the site asks for authentication (401), which delegation: none does not pass on"});
   co_await end_upload(false);
   drop_connection();
   must_close_ = must_close_ || framing_.has_body();

@@ -27,6 +27,8 @@
 #include "proxy/framing.h"
 #include "proxy/head.h"
 #include "proxy/host.h"
+#include "proxy/request_writer.h"
+#include "proxy/response_writer.h"
 #include "proxy/services.h"
 #include "rules/canonical_target.h"
 
@@ -62,8 +64,8 @@ class Exchange {
   // What `check` and `judge` can end in besides going on.
   struct Reply {
     Failure what;
-    std::string_view location;
-    std::string_view allow;
+    std::string_view location{};
+    std::string_view allow{};
   };
 
   // Steps 1 to 3: what is asked, and may it be?
@@ -78,6 +80,7 @@ class Exchange {
   Task<bool> reach_upstream();
   Task<bool> take_connection(const LocalRef<Target>& target);
   bool build_request_head();
+  void judge_destination(RequestRewrite& rewrite, std::span<char> path) const;
   Task<bool> read_response_head();
   Task<bool> read_one_head();
   Task<bool> pass_interim();
@@ -112,6 +115,7 @@ class Exchange {
 
   // Step 8.
   void finish();
+  LogAction log_action() const;
 
   // Failure, deadlines, and the client that goes.
   void note_failure(Error error);
@@ -186,6 +190,9 @@ class Exchange {
   const std::chrono::milliseconds started_;
   std::uint16_t status_ = 0;
   std::uint32_t result_code_ = 0;
+  bool went_pinned_ = false;
+  std::size_t request_head_bytes_ = 0;
+  std::size_t upstream_head_bytes_ = 0;
   std::size_t response_head_bytes_ = 0;
   std::array<char, 64> mime_type_;
   std::size_t mime_type_size_ = 0;

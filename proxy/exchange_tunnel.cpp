@@ -1,7 +1,9 @@
 // The last step of an exchange: tunnels after 101, and the log line.
 
 #include <algorithm>
+#include <array>
 
+#include "proxy/authentication.h"
 #include "proxy/exchange.h"
 
 namespace ocsproxy {
@@ -25,8 +27,8 @@ Task<Exchange::After> Exchange::tunnel() {
   upload_task_.start();
 
   Body body = Body::until_close();
-  const RelayEnd end = co_await BodyRelay::run(upstream_->stream(), Side::upstream, client_.stream, body,
-                                               response_window_, head, download_progress_);
+  const RelayEnd end = co_await BodyRelay::run(upstream_->stream(), Side::upstream, client_.stream,
+                                               body, response_window_, head, download_progress_);
   download_timer_.clear();
   end_of_direction(end, client_.stream);
   co_await upload_task_;
@@ -38,8 +40,8 @@ Task<Exchange::After> Exchange::tunnel() {
 
 Task<> Exchange::tunnel_up() {
   Body body = Body::until_close();
-  upload_end_ = co_await BodyRelay::run(client_.stream, Side::client, upstream_->stream(), body, received_, {},
-                                        upload_progress_);
+  upload_end_ = co_await BodyRelay::run(client_.stream, Side::client, upstream_->stream(), body,
+                                        received_, {}, upload_progress_);
   upload_timer_.clear();
   upload_ended_ = true;
   end_of_direction(upload_end_, upstream_->stream());
@@ -70,6 +72,47 @@ void Exchange::finish() {
   download_timer_.clear();
   half_close_timer_.clear();
   if (services_.access_log == nullptr) return;
+  const settings::Settings& settings = snapshot_->settings();
+  const bool ruled = decision_.rule != rules::kNoRule;
+  std::array<char, 64> user;
+  AccessRecord record{
+      .time = std::chrono::system_clock::now(),
+      .taken = services_.reactor.now() - started_,
+      .client = client_.peer,
+      .client_network = snapshot_->table().network_name(client_.position),
+      .user = claimed_user(head_, user),
+      .user_agent = head_.fields.value(FieldId::user_agent),
+      .referrer = head_.fields.value(FieldId::referer),
+      .method = head_.method,
+      .public_host = host_.as_sent.empty() ? head_.fields.value(FieldId::host) : host_.as_sent,
+      .target = head_.target,
+      .version = head_.version,
+      .client_secure = client_.secure,
+      .listener = *settings.listeners[client_.listener].name,
+      .request_id = request_id(),
+      .rule = ruled ? std::string_view(*rule().name) : std::string_view(),
+      .action = log_action(),
+      .site = ruled && rule().to ? std::string_view(*rule().to->site) : std::string_view(),
+      .upstream = upstream_address_,
+      .pinned = went_pinned_,
+      .status = status_,
+      .result_code = result_code_,
+      .mime_type = {mime_type_.data(), mime_type_size_},
+      .error = failure_ ? &*failure_ : nullptr,
+      .dropped_fields = static_cast<std::uint32_t>(head_.fields.count(FieldId::underscore)),
+      .from_client = head_bytes_ + upload_progress_.bytes,
+      .to_client = response_head_bytes_ + download_progress_.bytes,
+      .to_upstream = request_head_bytes_ + upload_progress_.bytes,
+      .from_upstream = upstream_head_bytes_ + download_progress_.bytes};
+  log_exchange(*services_.access_log, record);
+}
+
+LogAction Exchange::log_action() const {
+  const bool allowed =
+      decision_.rule != rules::kNoRule && decision_.verdict == rules::Verdict::allow;
+  if (!allowed) return LogAction::denied;
+  if (failure_) return LogAction::failed;
+  return in_tunnel_ ? LogAction::established : LogAction::allowed;
 }
 
 }  // namespace ocsproxy

@@ -1,8 +1,9 @@
 // Steps 4 to 6 of an exchange: an upstream connection, the request on it, the head of the response.
 
+#include <algorithm>
+#include <array>
 #include <cstring>
 
-#include "base/text.h"
 #include "proxy/authentication.h"
 #include "proxy/exchange.h"
 #include "proxy/head_parser.h"
@@ -29,7 +30,7 @@ Task<bool> Exchange::get_response_head() {
     failure_.reset();
     upstream_wait_ = UpstreamWait();
     drop_connection();
-      down_.give_back();
+    down_.give_back();
   }
 }
 
@@ -75,7 +76,8 @@ bool Exchange::repeatable() const {
 }
 
 bool Exchange::may_retry() const {
-  if (retried_ || !failure_ || !repeatable() || pinned_ || response_came_ || upstream_ == nullptr) return false;
+  if (retried_ || !failure_ || !repeatable() || pinned_ || response_came_ || upstream_ == nullptr)
+    return false;
   if (!upstream_->reused()) return false;
   return failure_->side == Side::upstream && failure_->phase == Phase::response_head &&
          (failure_->kind == ErrorKind::closed || failure_->kind == ErrorKind::reset ||
@@ -98,19 +100,23 @@ Task<bool> Exchange::take_connection(const LocalRef<Target>& target) {
   const bool direct = *rule().delegation == settings::Delegation::client;
   if (PinnedConnection* const pin = pin_for(*target); pin != nullptr && direct) {
     upstream_ = pin->use(client_.id);
-    pinned_ = true;
+    pinned_ = went_pinned_ = true;
     if (upstream_ != nullptr) upstream_address_ = upstream_->peer();
     if (upstream_ == nullptr) {
       services_.counters.identity_violations.add();
-      services_.log.error("a pinned upstream connection was asked for by another client than its own; refused");
-      fail(Error{.kind = ErrorKind::system, .side = Side::us, .phase = Phase::connect,
+      services_.log.error(
+          "a pinned upstream connection was asked for by another client than its own; refused");
+      fail(Error{.kind = ErrorKind::system,
+                 .side = Side::us,
+                 .phase = Phase::connect,
                  .detail = "pinned connection of another client"});
       co_return false;
     }
     co_return true;
   }
   const bool authenticates = direct && request_authenticates_connection(head_);
-  Result<Lease> lease = co_await acquire_connection(services_, target, rule(), reuse(authenticates), upstream_wait_);
+  Result<Lease> lease =
+      co_await acquire_connection(services_, target, rule(), reuse(authenticates), upstream_wait_);
   if (!lease) {
     fail(std::move(lease).error());
     co_return false;
@@ -126,13 +132,14 @@ Task<bool> Exchange::take_connection(const LocalRef<Target>& target) {
 void Exchange::pin_lease() {
   client_.pins.push_back(std::move(lease_).pin(client_.id));
   upstream_ = client_.pins.back().use(client_.id);
-  pinned_ = true;
+  pinned_ = went_pinned_ = true;
   services_.counters.pinned.add();
 }
 
 void Exchange::drop_connection() {
   if (pinned_) {
-    std::erase_if(client_.pins, [this](PinnedConnection& pin) { return pin.use(client_.id) == upstream_; });
+    std::erase_if(client_.pins,
+                  [this](PinnedConnection& pin) { return pin.use(client_.id) == upstream_; });
     pinned_ = false;
   }
   lease_.close();
@@ -145,28 +152,56 @@ bool Exchange::build_request_head() {
   if (!request_out_) {
     // A second attempt: the canonical path went with the first one's buffer.
     request_out_ = Buffer::take();
-    (void)rules::canonicalize(head_.target, client_.secure, request_out_.span(0, kMaxTargetBytes), target_);
+    (void)rules::canonicalize(head_.target, client_.secure, request_out_.span(0, kMaxTargetBytes),
+                              target_);
   }
-  const settings::Rule& by = rule();
-  const RequestRewrite rewrite{.rule = &by,
-                               .path = decision_.path,
-                               .target = target_,
-                               .host = host_,
-                               .framing = framing_,
-                               .client_address = client_.peer.ip,
-                               .client_secure = client_.secure,
-                               .listener_port = client_.local.port,
-                               .request_id = request_id(),
-                               .via = services_.via};
+  RequestRewrite rewrite{.rule = &rule(),
+                         .path = decision_.path,
+                         .target = target_,
+                         .host = host_,
+                         .framing = framing_,
+                         .client_address = client_.peer.ip,
+                         .client_secure = client_.secure,
+                         .request_id = request_id(),
+                         .via = services_.via};
+  std::array<char, 4096> destination_path;
+  judge_destination(rewrite, destination_path);
   const std::size_t size = write_request_head(head_, rewrite, request_out_.span(kMaxTargetBytes));
   if (size == 0) {
     must_close_ = true;
-    fail(Error{.kind = ErrorKind::too_large, .side = Side::client, .phase = Phase::request_head,
+    fail(Error{.kind = ErrorKind::too_large,
+               .side = Side::client,
+               .phase = Phase::request_head,
                .detail = "the request head is too large once the proxy's own fields are added"});
     return false;
   }
   request_head_ = {request_out_.data() + kMaxTargetBytes, size};
+  request_head_bytes_ = size;
   return true;
+}
+
+// MOVE and COPY (RFC 4918 10.3) name a second target: it goes on only if the client may use it, by
+// the rules, at the same site.
+void Exchange::judge_destination(RequestRewrite& rewrite, std::span<char> path) const {
+  const std::string_view value = head_.fields.value(FieldId::destination);
+  rules::CanonicalTarget wanted;
+  if (value.empty() || value.size() > path.size() ||
+      head_.fields.count(FieldId::destination) != 1 ||
+      rules::canonicalize(value, client_.secure, path, wanted) != rules::TargetError::none) {
+    return;
+  }
+  rules::Authority authority{.name = host_.authority.name};
+  std::array<char, kHostBytes> name;
+  if (!wanted.authority.empty() && !rules::parse_authority(wanted.authority, name, authority))
+    return;
+  const rules::Decision decision = snapshot_->table().decide({.listener = client_.listener,
+                                                              .client = client_.position,
+                                                              .public_name = authority.name,
+                                                              .path = wanted.path,
+                                                              .method = head_.method});
+  if (decision.verdict != rules::Verdict::allow || decision.rule != decision_.rule) return;
+  rewrite.destination = wanted;
+  rewrite.destination_path = decision.path;
 }
 
 // ---- the response head
@@ -204,6 +239,7 @@ Task<bool> Exchange::read_one_head() {
     const HeadOutcome outcome = parse_response_head(window.received(), progress, response_);
     if (outcome.state == HeadOutcome::State::complete) {
       window.begin += outcome.size;
+      upstream_head_bytes_ += outcome.size;
       co_return true;
     }
     if (outcome.state == HeadOutcome::State::refused) {
@@ -216,12 +252,14 @@ Task<bool> Exchange::read_one_head() {
       window.end -= window.begin - kHeadroom;
       window.begin = kHeadroom;
     }
-    const IoResult got = co_await stream.read({window.data + window.end, window.capacity - window.end});
+    const IoResult got =
+        co_await stream.read({window.data + window.end, window.capacity - window.end});
     if (failure_) co_return false;
     if (got.status != IoStatus::ok) {
       response_came_ = response_came_ || !window.empty();
       Error error = got.status == IoStatus::closed
-                        ? Error{.kind = ErrorKind::closed, .detail = "the site closed the connection without an answer"}
+                        ? Error{.kind = ErrorKind::closed,
+                                .detail = "the site closed the connection without an answer"}
                         : stream.error();
       error.side = Side::upstream;
       error.phase = Phase::response_head;
@@ -235,7 +273,10 @@ Task<bool> Exchange::read_one_head() {
 
 void Exchange::fail_response(ErrorKind kind, std::string_view why) {
   response_came_ = true;
-  fail(Error{.kind = kind, .side = Side::upstream, .phase = Phase::response_head, .detail = std::string(why)});
+  fail(Error{.kind = kind,
+             .side = Side::upstream,
+             .phase = Phase::response_head,
+             .detail = std::string(why)});
 }
 
 // 1xx goes on to clients that know it; 100 only to those that asked (RFC 9110 15.2).
@@ -258,12 +299,11 @@ ResponseRewrite Exchange::response_rewrite(bool keep_alive) const {
           .path = decision_.path,
           .request_version = head_.version,
           .framing = response_framing_,
-          .public_host = host_.as_sent,
-          .public_name = host_.authority.name,
+          .host = host_,
           .client_secure = client_.secure,
           .keep_alive = keep_alive,
           .via = services_.via,
-          .request_id = request_id()};
+          .request_id = response_framing_.interim ? std::string_view() : request_id()};
 }
 
 // What the head of the final response means beyond its framing.
@@ -279,7 +319,9 @@ void Exchange::examine_response() {
     return;
   }
   // One that the site closes anyway binds nobody.
-  if (pinned_ || !lease_ || !response_framing_.keep_alive || !response_offers_connection_authentication(response_)) return;
+  if (pinned_ || !lease_ || !response_framing_.keep_alive ||
+      !response_offers_connection_authentication(response_))
+    return;
   // From its first 401 on the connection is this client's: the next leg must meet the same TCP
   // connection, and nobody else may ever get it.
   pin_lease();
@@ -287,14 +329,16 @@ void Exchange::examine_response() {
 
 std::span<const char> Exchange::build_response_head(bool keep_alive) {
   response_out_ = Buffer::take();
-  const std::size_t size = write_response_head(response_, response_rewrite(keep_alive), response_out_.span());
+  const std::size_t size =
+      write_response_head(response_, response_rewrite(keep_alive), response_out_.span());
   if (size == 0) {
     fail_response(ErrorKind::too_large, "the response head is too large once it is rewritten");
     return {};
   }
   response_head_bytes_ = size;
   // A body that gets chunk lines of our own needs the room in front of it for them.
-  const bool own_chunks = response_framing_.body == BodyKind::until_close && head_.version == Version::http1_1;
+  const bool own_chunks =
+      response_framing_.body == BodyKind::until_close && head_.version == Version::http1_1;
   if (own_chunks || size > response_window_.begin) return {response_out_.data(), size};
   // Directly in front of the body, over the head as it was received.
   char* const place = response_window_.data + response_window_.begin - size;
@@ -306,12 +350,13 @@ std::span<const char> Exchange::build_response_head(bool keep_alive) {
 // ---- the upload
 
 Task<> Exchange::upload() {
-  Body body = framing_.body == BodyKind::chunked ? Body::chunked(ChunkedDecoder::Mode::verbatim, Side::client)
-                                                 : Body::length(framing_.length);
+  Body body = framing_.body == BodyKind::chunked
+                  ? Body::chunked(ChunkedDecoder::Mode::verbatim, Side::client)
+                  : Body::length(framing_.length);
   upload_progress_.idle = *rule().timeouts.idle;
   upload_timer_.arm(upload_progress_.idle);
-  upload_end_ = co_await BodyRelay::run(client_.stream, Side::client, upstream_->stream(), body, received_,
-                                        request_head_, upload_progress_);
+  upload_end_ = co_await BodyRelay::run(client_.stream, Side::client, upstream_->stream(), body,
+                                        received_, request_head_, upload_progress_);
   upload_timer_.clear();
   upload_ended_ = true;
   request_out_.give_back();
@@ -328,14 +373,17 @@ Task<> Exchange::upload() {
   fail(std::move(error));
 }
 
-bool Exchange::upload_clean() const { return upload_ended_ && upload_end_.how == RelayEnd::How::complete; }
+bool Exchange::upload_clean() const {
+  return upload_ended_ && upload_end_.how == RelayEnd::How::complete;
+}
 
 // Lets the upload finish when both sides are still at it, else stops it.
 Task<> Exchange::end_upload(bool upstream_lives) {
   if (!upload_task_) co_return;
   if (!upload_ended_ && (!upstream_lives || failure_)) {
     if (upstream_ != nullptr) {
-      upstream_->stream().socket().cancel(Error{.kind = ErrorKind::cancelled, .detail = "the response has ended"});
+      upstream_->stream().socket().cancel(
+          Error{.kind = ErrorKind::cancelled, .detail = "the response has ended"});
     }
     client_.stream.socket().interrupt_reader();
   }

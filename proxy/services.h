@@ -32,9 +32,9 @@ class Counter {
 };
 
 struct Counters {
-  Counter connections;       // accepted
-  Counter open_connections;  // now
-  Counter refused_connections;   // over a listener's limit
+  Counter connections;          // accepted
+  Counter open_connections;     // now
+  Counter refused_connections;  // over a listener's limit
   Counter requests;
   Counter upstream_connections;  // opened
   Counter pinned;                // upstream connections that were bound to one client

@@ -11,6 +11,7 @@ using std::chrono::milliseconds;
 constexpr milliseconds kIdleAtMost{60'000};
 // What may not be sent twice goes only where the last answer is this fresh.
 constexpr milliseconds kRecent{15'000};
+constexpr milliseconds kComplainEvery{5'000};
 
 }  // namespace
 
@@ -153,6 +154,12 @@ void Target::drop_idle(const UpstreamConnection* connection) {
   idle_.erase(found);
   // close_notify, so that the session may be resumed.
   gone->stream_->finish_writing();
+}
+
+bool Target::may_complain() {
+  if (reactor_.now() - last_complaint_ < kComplainEvery) return false;
+  last_complaint_ = reactor_.now();
+  return true;
 }
 
 void Target::retire() {

@@ -182,6 +182,9 @@ class Target final : public LocalRefCounted {
   // when all are in use.
   ConnectionSlot take_slot();
 
+  // False when the log was told about this target a moment ago.
+  bool may_complain();
+
   std::uint32_t connections() const { return used_; }
   std::size_t idle() const { return idle_.size(); }
 
@@ -201,6 +204,7 @@ class Target final : public LocalRefCounted {
   Failover failover_;
   std::uint32_t used_ = 0;
   bool retired_ = false;
+  std::chrono::milliseconds last_complaint_{-3'600'000};
   std::vector<std::unique_ptr<UpstreamConnection>> idle_;  // the last is the one used last
   std::deque<Turn*> waiting_;
   std::deque<Turn*> woken_;  // to be resumed from the loop

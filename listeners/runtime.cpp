@@ -1,0 +1,269 @@
+#include "listeners/runtime.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <future>
+#include <set>
+
+#include "base/units.h"
+#include "listeners/interfaces.h"
+#include "settings/load.h"
+#include "tls/read_certificates.h"
+
+namespace ocsproxy {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// How often the main thread looks at what is due by the clock when nothing else happens.
+constexpr milliseconds kHousekeeping{1'000};
+constexpr auto kExpiryEvery = std::chrono::hours(12);
+
+// A name that no other proxy has, so that a foreign "ocsproxy" in Via is not taken for ourselves.
+std::string pseudonym(const Library& library) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::array<unsigned char, 4> random{};
+  library.random(random);
+  std::string text = "ocsproxy-";
+  for (const unsigned char byte : random) {
+    text += kHex[byte >> 4];
+    text += kHex[byte & 15];
+  }
+  return text;
+}
+
+}  // namespace
+
+std::shared_ptr<const Snapshot> compile_snapshot(settings::Loaded loaded, Files& files,
+                                                 std::uint64_t generation, Findings& findings) {
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->generation = generation;
+  snapshot->loaded = std::move(loaded);
+  const settings::Settings& settings = snapshot->settings();
+  const auto interfaces = network_interfaces();
+  snapshot->table = rules::RuleTable::compile(
+      settings, interfaces ? own_addresses(*interfaces) : std::vector<IpAddress>(), findings);
+  const Library library(Library::Algorithms::legacy);
+  const auto now = std::chrono::system_clock::now();
+  for (const settings::Listener& listener : settings.listeners) {
+    auto& certificates = snapshot->certificates.emplace_back();
+    if (!listener.https) continue;
+    for (const settings::CertificateFiles& from : listener.https->certificates) {
+      certificates.push_back(read_certificate(library, from, files, now, findings));
+    }
+  }
+  snapshot->roots = read_trusted_roots(library, settings.trusted_roots, files, now, findings);
+  if (findings.has_errors()) return nullptr;
+  return snapshot;
+}
+
+Runtime::Runtime(ControlSource& control, std::string configuration, const Log& log)
+    : control_(control),
+      configuration_(std::move(configuration)),
+      log_(log),
+      via_(pseudonym(library_)),
+      ticket_keys_(TicketKeys::make(library_)),
+      tickets_rotated_(steady_clock::now()),
+      expiry_looked_at_(steady_clock::now()) {}
+
+Runtime::~Runtime() {
+  workers_.clear();
+  if (access_log_) access_log_->stop();
+}
+
+int Runtime::run() {
+  while (true) {
+    pollfd wait{control_.descriptor(), POLLIN, 0};
+    (void)::poll(&wait, 1, static_cast<int>(kHousekeeping.count()));
+    while (true) {
+      Result<std::optional<ControlMessage>> message = control_.receive();
+      if (!message) {
+        log_.error("the supervisor is gone: " + message.error().detail);
+        if (snapshot_) drain();
+        return 1;
+      }
+      if (!*message) break;
+      if (handle(std::move(**message))) return snapshot_ ? 0 : 1;
+    }
+    if (!snapshot_) continue;
+    rotate_tickets_when_due();
+    warn_of_expiry_when_due();
+  }
+}
+
+bool Runtime::handle(ControlMessage message) {
+  switch (message.kind) {
+    case ControlMessage::Kind::bundle: {
+      const Status applied = apply(std::move(message.bundle));
+      if (applied) {
+        control_.accepted();
+        return false;
+      }
+      log_.error("the configuration was not taken over" +
+                 std::string(snapshot_ ? "; the old one runs on" : "") + ": " +
+                 applied.error().detail);
+      control_.refused(applied.error().detail);
+      return snapshot_ == nullptr;
+    }
+    case ControlMessage::Kind::reopen_log:
+      if (snapshot_)
+        reopen_log(std::move(message.access_log), snapshot_->settings().access_log.format);
+      return false;
+    case ControlMessage::Kind::drain:
+      break;
+  }
+  if (snapshot_) drain();
+  return true;
+}
+
+// ---- loads
+
+Status Runtime::apply(LoadBundle bundle) {
+  MemoryFiles files(std::move(bundle.contents), std::move(bundle.listings));
+  Result<settings::Loaded> loaded = settings::load(configuration_, files);
+  if (!loaded) return std::move(loaded).error();
+  Findings findings;
+  for (const Finding& finding : loaded->findings.all()) findings.add(finding);
+  if (findings.has_errors()) {
+    return Error{.kind = ErrorKind::malformed, .detail = render(findings, loaded->sources)};
+  }
+  const Sources sources = loaded->sources;
+  std::shared_ptr<const Snapshot> snapshot =
+      compile_snapshot(*std::move(loaded), files, generation_ + 1, findings);
+  if (!snapshot) return Error{.kind = ErrorKind::malformed, .detail = render(findings, sources)};
+
+  if (workers_.empty()) {
+    start_workers(bundle.summary.workers, snapshot->settings(), std::move(bundle.access_log));
+  } else {
+    reopen_log(std::move(bundle.access_log), snapshot->settings().access_log.format);
+  }
+  // All workers, or none: each makes its contexts first, and only then all switch over.
+  std::vector<std::future<Status>> prepared;
+  for (const auto& worker : workers_) prepared.push_back(worker->prepare(snapshot, ticket_keys_));
+  Status outcome = Done{};
+  for (auto& one : prepared) {
+    if (Status status = one.get(); !status) outcome = std::move(status);
+  }
+  if (!outcome) return outcome;
+  auto endpoints = endpoints_for_workers(bundle, snapshot->settings());
+  std::vector<std::future<void>> committed;
+  for (std::size_t i = 0; i < workers_.size(); ++i)
+    committed.push_back(workers_[i]->commit(std::move(endpoints[i])));
+  for (auto& one : committed) one.get();
+  const bool first = snapshot_ == nullptr;
+  snapshot_ = std::move(snapshot);
+  ++generation_;
+  log_.info((first ? "serving " : "reloaded ") + configuration_ + ": generation " +
+            std::to_string(generation_) + ", " +
+            std::to_string(snapshot_->settings().listeners.size()) + " listeners, " +
+            std::to_string(snapshot_->settings().rules.size()) + " rules, " +
+            std::to_string(workers_.size()) + " workers");
+  return Done{};
+}
+
+void Runtime::start_workers(std::size_t count, const settings::Settings& settings,
+                            Descriptor access_log) {
+  if (access_log) {
+    access_log_ = std::make_unique<AccessLogWriter>(
+        std::move(access_log), settings.access_log.format, count,
+        [this](LogLevel level, std::string_view text) { log_.write(level, text); });
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    workers_.push_back(
+        std::make_unique<Worker>(i, via_, log_, access_log_ ? &access_log_->ring(i) : nullptr));
+  }
+}
+
+std::vector<std::vector<WorkerEndpoint>> Runtime::endpoints_for_workers(
+    LoadBundle& bundle, const settings::Settings& settings) {
+  std::vector<std::vector<WorkerEndpoint>> result(workers_.size());
+  for (BoundEndpoint& endpoint : bundle.endpoints) {
+    std::shared_ptr<ListenerLoad>& load = loads_[*settings.listeners[endpoint.listener].name];
+    if (!load) load = std::make_shared<ListenerLoad>(workers_.size());
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+      result[i].push_back({.address = endpoint.address,
+                           .secure = endpoint.secure,
+                           .listener = endpoint.listener,
+                           .socket = std::move(endpoint.sockets[i]),
+                           .load = load});
+    }
+  }
+  return result;
+}
+
+void Runtime::reopen_log(Descriptor access_log, settings::AccessLog::Format format) {
+  if (!access_log) return;
+  if (!access_log_) {
+    log_.warning("access_log was switched on: it begins with the next start, not with a reload");
+    return;
+  }
+  access_log_->reopen(std::move(access_log), format);
+}
+
+// ---- by the clock
+
+void Runtime::rotate_tickets_when_due() {
+  if (steady_clock::now() - tickets_rotated_ < TicketKeys::kRotation) return;
+  tickets_rotated_ = steady_clock::now();
+  ticket_keys_ = ticket_keys_->rotated(library_);
+  for (const auto& worker : workers_) worker->set_ticket_keys(ticket_keys_);
+}
+
+void Runtime::warn_of_expiry_when_due() {
+  if (steady_clock::now() - expiry_looked_at_ < kExpiryEvery) return;
+  expiry_looked_at_ = steady_clock::now();
+  const auto now = std::chrono::system_clock::now();
+  for (std::size_t i = 0; i < snapshot_->certificates.size(); ++i) {
+    for (const auto& certificate : snapshot_->certificates[i]) {
+      const std::string text = expiry_text(*certificate, now);
+      if (!text.empty())
+        log_.warning("listener \"" + *snapshot_->settings().listeners[i].name + "\": " + text);
+    }
+  }
+}
+
+// ---- the end
+
+void Runtime::drain() {
+  log_.info("draining: no new connections; what is under way has " +
+            format_duration(*snapshot_->settings().drain) + " to finish");
+  std::vector<std::future<void>> drained;
+  for (const auto& worker : workers_) drained.push_back(worker->drain());
+  const auto deadline = steady_clock::now() + *snapshot_->settings().drain;
+  bool insist = false;
+  const auto all_ready = [&] {
+    return std::all_of(drained.begin(), drained.end(), [](const auto& one) {
+      return one.wait_for(milliseconds(0)) == std::future_status::ready;
+    });
+  };
+  while (!all_ready() && steady_clock::now() < deadline && !insist) {
+    pollfd wait{control_.descriptor(), POLLIN, 0};
+    (void)::poll(&wait, 1, 20);
+    if (wait.revents == 0) continue;
+    // A second request to end is an order; anything else can wait for the next process.
+    Result<std::optional<ControlMessage>> message = control_.receive();
+    insist = !message || (*message && (*message)->kind == ControlMessage::Kind::drain);
+  }
+  if (!all_ready()) log_.warning("the drain is over before all connections were: they are cut off");
+  report_counters();
+  workers_.clear();
+}
+
+void Runtime::report_counters() const {
+  std::uint64_t requests = 0, connections = 0, pinned = 0, violations = 0;
+  for (const auto& worker : workers_) {
+    const Counters& counters = worker->counters();
+    requests += counters.requests.value();
+    connections += counters.connections.value();
+    pinned += counters.pinned.value();
+    violations += counters.identity_violations.value();
+  }
+  log_.info(
+      "served " + std::to_string(requests) + " requests on " + std::to_string(connections) +
+      " connections; " + std::to_string(pinned) +
+      " upstream connections were pinned, identity violations: " + std::to_string(violations));
+}
+
+}  // namespace ocsproxy
