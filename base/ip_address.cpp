@@ -75,14 +75,19 @@ std::uint32_t IpAddress::v4() const {
   return value;
 }
 
-std::string IpAddress::to_string() const {
-  char buffer[INET6_ADDRSTRLEN];
+std::string_view IpAddress::write(std::span<char, kTextSize> buffer) const {
+  static_assert(kTextSize >= INET6_ADDRSTRLEN);
   if (is_v4()) {
-    inet_ntop(AF_INET, bytes_.data() + kMappedPrefixSize, buffer, sizeof buffer);
+    inet_ntop(AF_INET, bytes_.data() + kMappedPrefixSize, buffer.data(), buffer.size());
   } else {
-    inet_ntop(AF_INET6, bytes_.data(), buffer, sizeof buffer);
+    inet_ntop(AF_INET6, bytes_.data(), buffer.data(), buffer.size());
   }
-  return buffer;
+  return buffer.data();
+}
+
+std::string IpAddress::to_string() const {
+  char buffer[kTextSize];
+  return std::string(write(buffer));
 }
 
 std::optional<IpAddress> IpAddress::next() const {

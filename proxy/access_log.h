@@ -70,13 +70,14 @@ struct AccessRecord {
 // Enough for every line, whatever is in it.
 inline constexpr std::size_t kAccessLineBytes = 16 * 1024;
 
-// W3C extended log file format, fields separated by tabs, times in UTC. The line with its "\n",
-// at the beginning of `buffer`, which must hold kAccessLineBytes.
-std::string_view format_w3c(const AccessRecord& record, std::span<char> buffer);
+// W3C extended log file format, fields separated by tabs, times in UTC. The line with its "\n", as
+// a part of `buffer`.
+std::string_view format_w3c(const AccessRecord& record, std::span<char, kAccessLineBytes> buffer);
 // The same as one JSON object a line; what is not known is left out.
-std::string_view format_json(const AccessRecord& record, std::span<char> buffer);
+std::string_view format_json(const AccessRecord& record, std::span<char, kAccessLineBytes> buffer);
 
 // What a W3C log begins with, and again after each reopening: #Software, #Version, #Date, #Fields.
-std::string_view w3c_header(std::chrono::system_clock::time_point now, std::span<char> buffer);
+std::string_view w3c_header(std::chrono::system_clock::time_point now,
+                            std::span<char, kAccessLineBytes> buffer);
 
 }  // namespace ocsproxy

@@ -5,13 +5,12 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <string>
+#include <optional>
 #include <string_view>
 #include <thread>
 #include <vector>
@@ -110,21 +109,24 @@ class AccessLogWriter {
   std::uint64_t lost() const;
 
  private:
+  // What the log's thread is told.
+  struct Orders {
+    Descriptor log{};  // empty: go on with the one there is
+    Format format = Format::w3c;
+    std::optional<std::chrono::steady_clock::time_point> stop_at{};
+  };
+
+  void wake() const;
   void run();
+  Orders take_orders();
+  void sleep(std::chrono::milliseconds time) const;
 
   const Report report_;
   std::vector<std::unique_ptr<AccessLogRing>> rings_;
-
-  // Between the caller and the log's thread.
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  Descriptor next_log_;
-  Format next_format_;
-  bool stopping_ = false;
-  std::chrono::milliseconds patience_{0};
-  std::atomic<bool> attention_{false};
+  const Descriptor wake_;
+  std::mutex mutex_;  // guards orders_; no worker ever takes it
+  Orders orders_;
   std::atomic<std::uint64_t> lost_at_stop_{0};
-
   std::thread thread_;
 };
 

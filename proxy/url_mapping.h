@@ -28,6 +28,8 @@ struct SiteNames {
 // The Host that the internal site is asked for: its own name, or the public one with
 // `original_host`.
 void write_site_host(HeadWriter& out, const SiteNames& names);
+// The site as it knows itself: "https://ocspool.contoso.local".
+void write_internal_origin(HeadWriter& out, const SiteNames& names);
 
 // Referer and Origin of a request: "https://ocsweb.contoso.com/abs/x" becomes
 // "https://ocspool.contoso.local/abs/ext/x" where the URL is of the very origin (RFC 6454) that the
