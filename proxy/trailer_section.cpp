@@ -8,17 +8,14 @@
 namespace ocsproxy {
 namespace {
 
-// Families of fields that steer how a message, a request or a client's state is handled.
+// Fields that steer how a message, a request or a client's state is handled, beside those that have
+// an id of their own.
 constexpr std::string_view kForbiddenPrefixes[] = {
     "accept", "access-control-", "if-", "proxy-", "sec-", "set-cookie", "x-http-method",
 };
 constexpr std::string_view kForbiddenNames[] = {
-    "allow",           "alt-svc",
-    "clear-site-data", "dnt",
-    "early-data",      "method-override",
-    "public-key-pins", "refresh",
-    "soapaction",      "strict-transport-security",
-    "x-frame-options",
+    "allow",   "alt-svc",    "clear-site-data",           "early-data",
+    "refresh", "soapaction", "strict-transport-security", "x-frame-options",
 };
 
 }  // namespace
