@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -87,15 +88,17 @@ class Resolver {
     Callback callback;
   };
 
+  Entry& entry_of(const std::string& name);
   void ask(const std::string& name, Entry& entry);
-  void finished(const std::string& name, int status, Answer answer, std::chrono::seconds ttl);
+  void finished(const std::string& name, Answer answer, std::chrono::seconds ttl, bool believed);
   void deliver();
+  void deliver(const std::string& name);
   void forget_old();
   void cancel(std::uint64_t id);
 
   boost::asio::io_context& io_;
   const Options options_;
-  std::map<std::string, Entry, std::less<>> entries_;
+  std::map<std::string, std::unique_ptr<Entry>, std::less<>> entries_;
   std::vector<std::string> answered_;  // entries whose waiters are to be called
   std::uint64_t last_id_ = 0;
   std::unique_ptr<Channel> channel_;
