@@ -17,7 +17,7 @@ namespace ocsproxy {
 namespace {
 
 // How long a ticket may be used. Clients of a working day come back without a full handshake.
-constexpr long kTicketLifetimeSeconds = 12 * 3600;
+constexpr long kTicketLifetimeSeconds = 12L * 3600;
 static_assert(std::chrono::seconds(kTicketLifetimeSeconds) <=
               TicketKeys::kRotation * (TicketKeys::kKept - 1));
 

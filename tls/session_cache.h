@@ -47,7 +47,7 @@ class SessionCache {
     std::uint16_t port = 0;
     std::string site;
     std::string policy;
-    friend auto operator<=>(const Key&, const Key&) = default;
+    friend auto operator<=>(const Key&, const Key&) = default;  // NOLINT(modernize-use-nullptr)
   };
   // Keeps a copy of `session` as the newest for `key`: OpenSSL declares its own object worthless
   // when the connection ends without close_notify, as connections do.

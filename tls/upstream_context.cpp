@@ -17,7 +17,7 @@ namespace ocsproxy {
 namespace {
 
 void free_record(void*, void* record, CRYPTO_EX_DATA*, int, long, void*) {
-  delete static_cast<UpstreamRecord*>(record);  // NOLINT: OpenSSL's slot is the owner
+  delete static_cast<UpstreamRecord*>(record);  // OpenSSL's slot is the owner
 }
 
 int record_slot() {
@@ -91,7 +91,7 @@ UpstreamRecord* upstream_record(const SSL* ssl) {
 
 bool set_upstream_record(SSL* ssl, std::unique_ptr<UpstreamRecord> record) {
   if (SSL_set_ex_data(ssl, record_slot(), record.get()) != 1) return false;
-  static_cast<void>(record.release());  // NOLINT: free_record deletes it
+  static_cast<void>(record.release());  // free_record deletes it
   return true;
 }
 

@@ -69,11 +69,13 @@ std::string wrong_name(const Refused& refused) {
 
 std::string unknown_issuer(const Refused& refused) {
   const std::string issuer = "\"" + refused.issuer() + "\"";
-  const std::string text =
+  std::string text =
       refused.which() + " was issued by " + issuer + ", which is not in trusted_roots";
-  if (!refused.is_leaf()) return text;
-  return text + "; if " + issuer +
-         " is an intermediate CA, the site does not send it: install it there";
+  if (refused.is_leaf()) {
+    text +=
+        "; if " + issuer + " is an intermediate CA, the site does not send it: install it there";
+  }
+  return text;
 }
 
 std::string too_weak(const Refused& refused) {

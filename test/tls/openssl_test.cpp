@@ -10,6 +10,7 @@
 
 #include <openssl/err.h>
 
+#include "base/free_list.h"
 #include "handshake.h"
 #include "tls/protocol.h"
 #include "tls/secret.h"
@@ -71,7 +72,8 @@ class MachineConfiguration : public testing::Test {
             ("ocsproxy_openssl_" + std::to_string(parent()) + ".cnf");
     std::ofstream(path_) << "openssl_conf = init\n[init]\nssl_conf = ssl\n[ssl]\n"
                             "system_default = default\n[default]\n"
-                            "MinProtocol = TLSv1.3\nCipherString = DEFAULT@SECLEVEL=5\n";
+                            "MinProtocol = TLSv1.3\nCipherString = DEFAULT@SECLEVEL=5\n"
+                            "Options = -SessionTicket\n";
     ::setenv("OPENSSL_CONF", path_.c_str(), 1);
     ::setenv("OCSPROXY_TEST_PARENT", std::to_string(parent()).c_str(), 1);
   }
@@ -94,7 +96,8 @@ TEST_F(MachineConfigurationDeathTest, ReachesOrdinaryProgramsAndThisTestWouldSee
       {
         const SslCtxPtr context(SSL_CTX_new(TLS_server_method()));
         std::exit(SSL_CTX_get_min_proto_version(context.get()) == TLS1_3_VERSION &&
-                          SSL_CTX_get_security_level(context.get()) == 5
+                          SSL_CTX_get_security_level(context.get()) == 5 &&
+                          (SSL_CTX_get_options(context.get()) & SSL_OP_NO_TICKET) != 0
                       ? 0
                       : 1);
       },
@@ -108,7 +111,8 @@ TEST_F(MachineConfigurationDeathTest, DoesNotReachOurContexts) {
         const auto context =
             make_context(library, TLS_server_method(), settings::TlsVersion::tls1_2);
         std::exit(context && SSL_CTX_get_min_proto_version(context->get()) == TLS1_2_VERSION &&
-                          SSL_CTX_get_security_level(context->get()) == 2
+                          SSL_CTX_get_security_level(context->get()) == 2 &&
+                          (SSL_CTX_get_options(context->get()) & SSL_OP_NO_TICKET) == 0
                       ? 0
                       : 1);
       },
@@ -117,15 +121,26 @@ TEST_F(MachineConfigurationDeathTest, DoesNotReachOurContexts) {
 
 // Under sanitizers use_free_lists changes nothing and always answers true.
 #ifndef OCSPROXY_SANITIZED
-TEST(FreeListsDeathTest, CanBePutUnderOpensslOnceAndFirst) {
+TEST(FreeListsDeathTest, ArePutUnderAnOpensslThatHasNotStarted) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
   EXPECT_EXIT(
       {
-        const bool first = use_free_lists();
+        const bool put = use_free_lists();
         const Library library;
+        const std::uint64_t before = free_list::system_calls();
         const MadeCertificate root = made(library, authority_request("Root"));
-        const bool late = use_free_lists();
-        std::exit(first && !late && !root.certificate.empty() ? 0 : 1);
+        const bool used = free_list::system_calls() > before;
+        std::exit(put && used && !root.certificate.empty() ? 0 : 1);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+TEST(FreeListsDeathTest, AreNotPutUnderAnOpensslThatHas) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  EXPECT_EXIT(
+      {
+        const Library library;
+        std::exit(use_free_lists() ? 1 : 0);
       },
       testing::ExitedWithCode(0), "");
 }
