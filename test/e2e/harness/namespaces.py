@@ -35,13 +35,14 @@ class Namespace:
 
 
 def join(left, left_address, left_nic, right, right_address, right_nic):
-    """A cable between two namespaces; addresses with their prefix length."""
+    """A cable between two namespaces; addresses with their prefix length, or None."""
     first, second = (f"v{os.getpid() % 100000}{next(_counter)}{end}" for end in "ab")
     run("ip", "link", "add", first, "type", "veth", "peer", "name", second)
     for nic, namespace, name, address in ((first, left, left_nic, left_address),
                                           (second, right, right_nic, right_address)):
         run("ip", "link", "set", nic, "netns", namespace.name, "name", name)
-        run("ip", "-n", namespace.name, "address", "add", address, "dev", name)
+        if address:
+            run("ip", "-n", namespace.name, "address", "add", address, "dev", name)
         run("ip", "-n", namespace.name, "link", "set", name, "up")
 
 

@@ -195,6 +195,6 @@ class Proxy:
                       f"{self.descriptors()}", seconds)
 
 
-# The two sentences about a load that the log must hold; the administrator looks for them too.
-IN_FORCE = "configuration in force"
-REFUSED = "configuration refused"
+# What the log says about a load; administrators look for these words too.
+IN_FORCE = ": generation "
+REFUSED = "runs on"
