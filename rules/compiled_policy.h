@@ -2,12 +2,17 @@
 // rules/rule_table.cpp searches. Flat arrays that refer to each other by index, so that 100,000
 // rules are a few big blocks and one decision touches a handful of cache lines.
 //
-// The idea: every (rule, path) pair that is enabled is an *entry*, numbered in the order of
-// evaluation, so that "first match wins" is "the lowest matching entry wins". A request walks from
+// The idea: every (rule, path) pair that is enabled is an *entry*, ordered as the rules are
+// evaluated, so that "first match wins" is "the lowest matching entry wins". A request walks from
 // the listener to the public names that fit, from there to the paths that fit, and finds at each
 // the lowest entry for its address and method. What cannot match is never looked at.
+//
+// With many rules a decision costs what its cache misses cost. So an entry carries the decision in
+// itself, records are one cache line with their key inside, and what is the whole truth in most
+// policies (a name with one rule, a path with one rule) stands in the record.
 #pragma once
 
+#include <array>
 #include <bitset>
 #include <cstdint>
 #include <memory>
@@ -22,15 +27,22 @@
 
 namespace ocsproxy::rules {
 
-using EntryId = std::uint32_t;
-inline constexpr EntryId kNoEntry = 0xffffffff;
 inline constexpr std::uint32_t kNone = 0xffffffff;
 
-struct Entry {
-  std::uint32_t rule = 0;
-  std::uint32_t path = 0;
-  Verdict verdict = Verdict::deny;
-};
+// Rule, path and verdict, from the highest bit down: compares in the order of evaluation.
+enum class EntryId : std::uint64_t {};
+inline constexpr EntryId kNoEntry{0xffffffffffffffff};
+
+constexpr EntryId make_entry(std::uint32_t rule, std::uint32_t path, Verdict verdict) {
+  return EntryId{std::uint64_t{rule} << 32 | std::uint64_t{path} << 2 |
+                 static_cast<std::uint64_t>(verdict)};
+}
+constexpr Decision to_decision(EntryId entry) {
+  const auto bits = static_cast<std::uint64_t>(entry);
+  if (entry == kNoEntry) return {};
+  return {static_cast<Verdict>(bits & 3), static_cast<std::uint32_t>(bits >> 32),
+          static_cast<std::uint32_t>(bits & 0xffffffff) >> 2};
+}
 
 // A run of elements of one of the arrays below.
 struct Run {
@@ -72,73 +84,102 @@ struct MethodGroup {
 };
 
 struct RegexGroup {
-  std::uint32_t regex = 0;    // index into CompiledPolicy::regexes
   EntryId lowest = kNoEntry;  // of all methods
+  std::uint32_t regex = 0;    // index into CompiledPolicy::regexes
   Run methods;                // into method_groups
 };
 
-// One path below one bucket: what is published as exactly it, and as it and all below. The path is
-// in lower case, without a "/" at its end unless the rule wrote "/file/"; "" is the root of "/*".
-struct PathNode {
-  std::uint32_t bucket = 0;
-  std::uint32_t key_begin = 0;  // into `text`
-  std::uint32_t key_size = 0;
-  EntryId lowest = kNoEntry;
+// A key in lower case: inside the record when it is short, else in CompiledPolicy::text.
+template <std::size_t kInside>
+struct Key {
+  std::uint32_t begin = 0;  // into `text`
+  std::array<char, kInside> inside{};
+
+  std::string_view view(std::size_t size, const std::string& text) const {
+    return size <= kInside ? std::string_view(inside.data(), size)
+                           : std::string_view(text).substr(begin, size);
+  }
+};
+
+// All that a PathNode can hold when it is not one entry alone.
+struct Branch {
   Run exact;    // into method_groups
   Run prefix;   // into method_groups
   Run regexes;  // into regex_groups, in order of their lowest entry; all their paths lie below
 };
 
-// What is published under a public name. Names that stand in the same rules share one bucket.
+// One path below one bucket: what is published as exactly it, and as it and all below. The path is
+// without a "/" at its end unless the rule wrote "/file/"; "" is the root of "/*".
+struct alignas(64) PathNode {
+  enum class Kind : std::uint8_t { exact, prefix, branch };
+  EntryId lowest = kNoEntry;
+  std::uint32_t bucket = 0;
+  std::uint32_t key_size = 0;
+  // exact and prefix: one entry, `lowest`, for every method, and `index` is its set. branch:
+  // `index` is into CompiledPolicy::branches.
+  std::uint32_t index = 0;
+  Kind kind = Kind::branch;
+  Key<36> key;
+};
+static_assert(sizeof(PathNode) == 64);
+
+// What is published under a public name. Names that stand in the same rules share its number.
 struct Bucket {
   EntryId lowest = kNoEntry;
-  std::uint32_t root = kNone;      // the PathNode of ""
+  std::uint32_t number = kNone;    // kNone: there is none
+  std::uint32_t root = kNone;      // the PathNode of "", or, when `plain`, a set
   std::uint32_t longest_path = 0;  // of the other PathNodes; 0 when there are none
+  bool plain = false;              // one entry for all paths and methods, which is `lowest`
   bool allows = false;             // is an allow rule among them
 };
 
 enum class NameKind : std::uint8_t { exact, wildcard };  // wildcard: the text after "*."
 
-struct PublicName {
-  std::uint32_t scope = 0;
-  std::uint32_t key_begin = 0;  // into `text`
-  std::uint16_t key_size = 0;
+struct alignas(64) PublicName {
+  Bucket bucket;
+  std::uint16_t scope = 0;
   NameKind kind = NameKind::exact;
-  std::uint32_t bucket = 0;
+  std::uint8_t key_size = 0;
+  Key<32> key;
 };
+static_assert(sizeof(PublicName) == 64);
 
 // A listener; the last one is for the rules that hold on every listener.
 struct Scope {
-  static constexpr std::size_t kMaxName = 254;
+  static constexpr std::size_t kMaxName = 253;  // of a request (RFC 1035 3.1)
   EntryId lowest = kNoEntry;
-  std::uint32_t any_name = kNone;        // bucket
-  std::bitset<kMaxName> wildcard_sizes;  // how long the texts after "*." are
+  Bucket any_name;
+  bool has_wildcards = false;
+  std::bitset<kMaxName + 1> wildcard_sizes;  // how long the texts after "*." are
 };
 
-// Open addressing, at most half full. It keeps neither keys nor values: the caller says whether an
-// index that has the hash is the one.
+// Open addressing, at most half full. A slot is an index in its low bits and part of the hash in
+// the others; it is the caller who compares keys. Four bytes a slot keep the index of 100,000
+// records in the second-level cache, so that a look for what is not there costs no trip to memory.
 class HashIndex {
  public:
+  // For the indexes 0 to `count` - 1.
   explicit HashIndex(std::size_t count = 0);
   void insert(std::uint64_t hash, std::uint32_t index);
 
   template <typename IsIt>
   std::uint32_t find(std::uint64_t hash, const IsIt& is_it) const {
-    const auto tag = static_cast<std::uint32_t>(hash >> 32);
+    const std::uint32_t tag = tag_of(hash);
     for (std::size_t at = hash & mask_;; at = (at + 1) & mask_) {
-      const Slot& slot = slots_[at];
-      if (slot.index == kNone) return kNone;
-      if (slot.tag == tag && is_it(slot.index)) return slot.index;
+      const std::uint32_t slot = slots_[at];
+      if (slot == kNone) return kNone;
+      const std::uint32_t index = slot & index_mask_;
+      if (slot - index == tag && is_it(index)) return index;
     }
   }
 
  private:
-  struct Slot {
-    std::uint32_t tag = 0;
-    std::uint32_t index = kNone;
-  };
-  std::vector<Slot> slots_;
+  std::uint32_t tag_of(std::uint64_t hash) const {
+    return static_cast<std::uint32_t>(hash >> 32) & ~index_mask_;
+  }
+  std::vector<std::uint32_t> slots_;
   std::size_t mask_ = 0;
+  std::uint32_t index_mask_ = 0;
 };
 
 struct CompiledPolicy {
@@ -153,11 +194,11 @@ struct CompiledPolicy {
   std::vector<Scope> scopes;
   std::vector<PublicName> names;
   HashIndex name_index;
-  std::vector<Bucket> buckets;
 
   // For which path.
   std::vector<PathNode> nodes;
   HashIndex node_index;
+  std::vector<Branch> branches;
   std::vector<RegexGroup> regex_groups;
   std::vector<std::unique_ptr<re2::RE2>> regexes;
 
@@ -168,15 +209,7 @@ struct CompiledPolicy {
   std::vector<AtomInterval> intervals;
   std::vector<EntryId> entries_by_atom;
 
-  std::vector<Entry> entries;
-  std::string text;  // the keys of names and paths
-
-  std::string_view key(const PathNode& node) const {
-    return std::string_view(text).substr(node.key_begin, node.key_size);
-  }
-  std::string_view key(const PublicName& name) const {
-    return std::string_view(text).substr(name.key_begin, name.key_size);
-  }
+  std::string text;  // the keys that are too long for their records
 };
 
 // The hashes that the indexes are built and asked with.

@@ -1,10 +1,10 @@
 // From Settings to the flat arrays of rules/compiled_policy.h, in steps that each read what the one
 // before has made:
 //   1. addresses: the networks, the atoms, a set for each rule's from and except_from
-//   2. entries: each (rule, path) pair, the paths and regexes checked
+//   2. rules: their parts by number, the paths and regexes checked
 //   3. names: which rules stand under which public name; equal lists share a bucket
 //   4. paths: each bucket's entries sorted by path, kind and method into nodes
-//   5. the hash indexes over names and paths
+//   5. the names' records, and the hash indexes over names and paths
 #include <algorithm>
 #include <bit>
 #include <map>
@@ -74,7 +74,7 @@ class Compiler {
   struct RuleParts {
     std::uint32_t rule = 0;
     std::uint32_t set = 0;
-    EntryId first_entry = 0;
+    std::uint32_t first_place = 0;  // of its paths, in places_
     std::vector<std::uint32_t> methods;
   };
   // How a path of a rule is found: index into path_keys_ and, for a regex, into policy_.regexes.
@@ -174,7 +174,7 @@ class Compiler {
     policy_.scopes.resize(settings_.listeners.size() + 1);
   }
 
-  // --- 2. entries ---
+  // --- 2. rules ---
 
   void add_rule(std::uint32_t index) {
     const Rule& rule = settings_.rules[index];
@@ -183,12 +183,9 @@ class Compiler {
     RuleParts parts;
     parts.rule = index;
     parts.set = source_set(rule);
-    parts.first_entry = size32(policy_.entries);
+    parts.first_place = size32(places_);
     for (const auto& method : rule.methods) parts.methods.push_back(method_number(*method));
-    for (std::uint32_t path = 0; path < size32(rule.paths); ++path) {
-      policy_.entries.push_back({index, path, verdict_of(rule)});
-      places_.push_back(place_of(rule, rule.paths[path]));
-    }
+    for (const Path& path : rule.paths) places_.push_back(place_of(rule, path));
     if (rule.public_names.empty()) add_name(*scope, "*");
     for (const auto& name : rule.public_names) add_name(*scope, *name);
     rules_.push_back(std::move(parts));
@@ -281,7 +278,7 @@ class Compiler {
   void add_name(std::uint32_t scope, std::string_view name) {
     NameKey key{scope, NameKind::exact, lower(name)};
     if (name.starts_with("*.")) key = {scope, NameKind::wildcard, lower(name.substr(2))};
-    if (key.text.size() >= Scope::kMaxName) return;  // longer than any name of a request
+    if (key.text.size() > Scope::kMaxName) return;  // longer than any name of a request
     if (const auto address = literal_address(key.text)) key.text = address->to_string();
     // The rule itself is pushed after its names.
     std::vector<std::uint32_t>& rules = rules_by_name_[std::move(key)];
@@ -297,39 +294,28 @@ class Compiler {
   void make_buckets() {
     std::map<std::vector<std::uint32_t>, std::uint32_t> bucket_by_rules;
     for (const auto& [key, rules] : rules_by_name_) {
-      const auto [known, is_new] = bucket_by_rules.try_emplace(rules, size32(policy_.buckets));
+      const auto [known, is_new] = bucket_by_rules.try_emplace(rules, size32(buckets_));
       if (is_new) add_bucket(rules);
-      Scope& scope = policy_.scopes[key.scope];
-      scope.lowest = std::min(scope.lowest, policy_.buckets[known->second].lowest);
-      if (key.kind == NameKind::exact && key.text == "*") {
-        scope.any_name = known->second;
-        continue;
-      }
-      if (key.kind == NameKind::wildcard) scope.wildcard_sizes.set(key.text.size());
-      policy_.names.push_back({key.scope, size32(policy_.text),
-                               static_cast<std::uint16_t>(key.text.size()), key.kind,
-                               known->second});
-      policy_.text += key.text;
+      bucket_by_name_.push_back(known->second);
     }
   }
 
   void add_bucket(const std::vector<std::uint32_t>& rules) {
-    const std::uint32_t number = size32(policy_.buckets);
-    Bucket& bucket = policy_.buckets.emplace_back();
-    bucket.lowest = rules_[rules.front()].first_entry;
-    for (const std::uint32_t rule : rules) {
-      const RuleParts& parts = rules_[rule];
-      const Rule& source = settings_.rules[parts.rule];
-      bucket.allows = bucket.allows || *source.action == settings::Action::allow;
-      for (std::uint32_t path = 0; path < size32(source.paths); ++path) {
-        const EntryId entry = parts.first_entry + path;
-        const PathPlace& place = places_[entry];
+    Bucket bucket;
+    bucket.number = size32(buckets_);
+    for (const std::uint32_t number : rules) {
+      const RuleParts& parts = rules_[number];
+      const Rule& rule = settings_.rules[parts.rule];
+      bucket.allows = bucket.allows || *rule.action == settings::Action::allow;
+      for (std::uint32_t path = 0; path < size32(rule.paths); ++path) {
+        const PathPlace& place = places_[parts.first_place + path];
+        const SetChoice choice{parts.set, make_entry(parts.rule, path, verdict_of(rule))};
         for (const std::uint32_t method : parts.methods) {
-          records_.push_back(
-              {number, place.key, place.way, place.regex, method, {parts.set, entry}});
+          records_.push_back({bucket.number, place.key, place.way, place.regex, method, choice});
         }
       }
     }
+    buckets_.push_back(bucket);
   }
 
   // --- 4. paths ---
@@ -357,10 +343,7 @@ class Compiler {
     const Record& first = *begin;
     PathNode node;
     node.bucket = first.bucket;
-    const std::string_view key = path_keys_[first.path];
-    node.key_begin = size32(policy_.text);
-    node.key_size = size32(key);
-    policy_.text += key;
+    Branch branch;
     std::vector<RegexGroup> regexes;
     auto at = begin;
     while (at != records_.cend() && at->same_node(first)) {
@@ -368,16 +351,46 @@ class Compiler {
       EntryId lowest = kNoEntry;
       const Run methods = add_method_groups(at, lowest);
       node.lowest = std::min(node.lowest, lowest);
-      if (kind.way == Way::exact) node.exact = methods;
-      if (kind.way == Way::prefix) node.prefix = methods;
-      if (kind.way == Way::regex) regexes.push_back({kind.regex, lowest, methods});
+      if (kind.way == Way::exact) branch.exact = methods;
+      if (kind.way == Way::prefix) branch.prefix = methods;
+      if (kind.way == Way::regex) regexes.push_back({lowest, kind.regex, methods});
     }
     std::sort(regexes.begin(), regexes.end(),
               [](const RegexGroup& a, const RegexGroup& b) { return a.lowest < b.lowest; });
-    node.regexes = {size32(policy_.regex_groups), size32(regexes)};
+    branch.regexes = {size32(policy_.regex_groups), size32(regexes)};
     policy_.regex_groups.insert(policy_.regex_groups.end(), regexes.begin(), regexes.end());
+    node.key_size = size32(path_keys_[first.path]);
+    node.key = make_key(node.key, path_keys_[first.path]);
+    set_content(node, branch);
     link_node(node);
     return at;
+  }
+
+  // Puts what is one entry for every method into the node itself.
+  void set_content(PathNode& node, const Branch& branch) {
+    const bool exact = branch.prefix.count == 0;
+    const Run& only = exact ? branch.exact : branch.prefix;
+    if (branch.exact.count + branch.prefix.count == 1 && branch.regexes.count == 0) {
+      const MethodGroup& group = policy_.method_groups[only.begin];
+      if (group.method == kAnyMethod && group.choice.kind == AddressChoice::Kind::single) {
+        node.kind = exact ? PathNode::Kind::exact : PathNode::Kind::prefix;
+        node.index = group.choice.begin;
+        return;
+      }
+    }
+    node.index = size32(policy_.branches);
+    policy_.branches.push_back(branch);
+  }
+
+  template <std::size_t kInside>
+  Key<kInside> make_key(Key<kInside> key, std::string_view text) {
+    if (text.size() <= kInside) {
+      std::copy(text.begin(), text.end(), key.inside.begin());
+    } else {
+      key.begin = size32(policy_.text);
+      policy_.text += text;
+    }
+    return key;
   }
 
   // The records from `at` on that are found in the same way, one group for each method.
@@ -398,31 +411,69 @@ class Compiler {
   }
 
   void link_node(const PathNode& node) {
-    Bucket& bucket = policy_.buckets[node.bucket];
-    if (node.key_size == 0) bucket.root = size32(policy_.nodes);
+    Bucket& bucket = buckets_[node.bucket];
+    bucket.lowest = std::min(bucket.lowest, node.lowest);
     bucket.longest_path = std::max(bucket.longest_path, node.key_size);
+    if (node.key_size == 0) bucket.root = size32(policy_.nodes);
     policy_.nodes.push_back(node);
   }
 
-  // --- 5. indexes ---
+  // --- 5. names and paths by their hash ---
 
   void make_indexes() {
+    for (Bucket& bucket : buckets_) make_plain(bucket);
+    auto number = bucket_by_name_.cbegin();
+    for (const auto& [key, rules] : rules_by_name_) link_name(key, buckets_[*number++]);
     policy_.name_index = HashIndex(policy_.names.size());
     for (std::uint32_t i = 0; i < size32(policy_.names); ++i) {
       const PublicName& name = policy_.names[i];
-      policy_.name_index.insert(name_hash(name.scope, name.kind, policy_.key(name)), i);
+      const std::string_view text = name.key.view(name.key_size, policy_.text);
+      policy_.name_index.insert(name_hash(name.scope, name.kind, text), i);
     }
     policy_.node_index = HashIndex(policy_.nodes.size());
     for (std::uint32_t i = 0; i < size32(policy_.nodes); ++i) {
-      const std::string_view path = policy_.key(policy_.nodes[i]);
-      std::uint64_t hash = path_seed(policy_.nodes[i].bucket);
-      for (std::size_t begin = 0; begin < path.size();) {
-        const std::size_t end = piece_end(path, begin);
-        hash = fold_hash(hash, path.substr(begin, end - begin));
-        begin = end;
-      }
-      policy_.node_index.insert(hash, i);
+      const PathNode& node = policy_.nodes[i];
+      if (node.key_size == 0) continue;  // found by its bucket
+      const std::string_view path = node.key.view(node.key_size, policy_.text);
+      policy_.node_index.insert(path_hash(node.bucket, path), i);
     }
+  }
+
+  // A bucket that is "/*" and nothing else needs no node.
+  void make_plain(Bucket& bucket) {
+    if (bucket.root == kNone || bucket.longest_path > 0) return;
+    const PathNode& root = policy_.nodes[bucket.root];
+    bucket.plain = root.kind == PathNode::Kind::prefix;
+    if (bucket.plain) bucket.root = root.index;
+  }
+
+  void link_name(const NameKey& key, const Bucket& bucket) {
+    Scope& scope = policy_.scopes[key.scope];
+    scope.lowest = std::min(scope.lowest, bucket.lowest);
+    if (key.kind == NameKind::exact && key.text == "*") {
+      scope.any_name = bucket;
+      return;
+    }
+    if (key.kind == NameKind::wildcard) {
+      scope.has_wildcards = true;
+      scope.wildcard_sizes.set(key.text.size());
+    }
+    PublicName& name = policy_.names.emplace_back();
+    name.bucket = bucket;
+    name.scope = static_cast<std::uint16_t>(key.scope);
+    name.kind = key.kind;
+    name.key_size = static_cast<std::uint8_t>(key.text.size());
+    name.key = make_key(name.key, key.text);
+  }
+
+  static std::uint64_t path_hash(std::uint32_t bucket, std::string_view path) {
+    std::uint64_t hash = path_seed(bucket);
+    for (std::size_t begin = 0; begin < path.size();) {
+      const std::size_t end = piece_end(path, begin);
+      hash = fold_hash(hash, path.substr(begin, end - begin));
+      begin = end;
+    }
+    return hash;
   }
 
   const settings::Settings& settings_;
@@ -439,18 +490,23 @@ class Compiler {
   std::vector<PathPlace> places_;                                // by entry
   std::vector<RuleParts> rules_;                                 // enabled ones
   std::map<NameKey, std::vector<std::uint32_t>> rules_by_name_;  // indexes into rules_
+  std::vector<std::uint32_t> bucket_by_name_;                    // in the order of rules_by_name_
+  std::vector<Bucket> buckets_;
   Records records_;
 };
 
 }  // namespace
 
 HashIndex::HashIndex(std::size_t count)
-    : slots_(std::bit_ceil(count * 2 + 2)), mask_(slots_.size() - 1) {}
+    : slots_(std::bit_ceil(count * 2 + 2), kNone),
+      mask_(slots_.size() - 1),
+      // One more than is needed, so that no slot in use is kNone.
+      index_mask_(static_cast<std::uint32_t>(std::bit_ceil(count + 1) - 1)) {}
 
 void HashIndex::insert(std::uint64_t hash, std::uint32_t index) {
   std::size_t at = hash & mask_;
-  while (slots_[at].index != kNone) at = (at + 1) & mask_;
-  slots_[at] = {static_cast<std::uint32_t>(hash >> 32), index};
+  while (slots_[at] != kNone) at = (at + 1) & mask_;
+  slots_[at] = tag_of(hash) | index;
 }
 
 std::uint64_t name_hash(std::uint32_t scope, NameKind kind, std::string_view name) {

@@ -4,38 +4,47 @@
 #include <array>
 
 #include "base/ip_address.h"
+#include "base/text.h"
 #include "rules/compiled_policy.h"
 #include "rules/folded_text.h"
 
 namespace ocsproxy::rules {
 namespace {
 
+// Only what ends in a digit or has a colon can be an address: most names are settled by a look.
+bool is_address(std::string_view name) {
+  return (is_digit(name.back()) || name.find(':') != std::string_view::npos) &&
+         IpAddress::parse(name).has_value();
+}
+
+const PublicName* find_name(const CompiledPolicy& policy, std::uint32_t scope, NameKind kind,
+                            std::string_view text) {
+  const std::uint32_t found =
+      policy.name_index.find(name_hash(scope, kind, text), [&](std::uint32_t index) {
+        const PublicName& name = policy.names[index];
+        return name.scope == scope && name.kind == kind &&
+               equals_folded(text, name.key.view(name.key_size, policy.text));
+      });
+  return found == kNone ? nullptr : &policy.names[found];
+}
+
 // Calls `visit` with the bucket of each public name that fits `name`, in no particular order.
 template <typename Visit>
 void for_each_bucket(const CompiledPolicy& policy, std::uint32_t scope_number,
                      std::string_view name, const Visit& visit) {
   const Scope& scope = policy.scopes[scope_number];
-  const auto find = [&](NameKind kind, std::string_view text) {
-    return policy.name_index.find(name_hash(scope_number, kind, text), [&](std::uint32_t index) {
-      const PublicName& known = policy.names[index];
-      return known.scope == scope_number && known.kind == kind &&
-             equals_folded(text, policy.key(known));
-    });
-  };
-  if (scope.any_name != kNone) visit(policy.buckets[scope.any_name]);
+  if (scope.any_name.number != kNone) visit(scope.any_name);
   if (name.empty()) return;
-  if (const std::uint32_t found = find(NameKind::exact, name); found != kNone) {
-    visit(policy.buckets[policy.names[found].bucket]);
+  if (const PublicName* found = find_name(policy, scope_number, NameKind::exact, name)) {
+    visit(found->bucket);
   }
-  if (scope.wildcard_sizes.none()) return;
+  if (!scope.has_wildcards) return;
   for (auto dot = name.find('.', 1); dot != std::string_view::npos; dot = name.find('.', dot + 1)) {
     const std::string_view rest = name.substr(dot + 1);
-    if (rest.size() >= Scope::kMaxName || !scope.wildcard_sizes[rest.size()]) continue;
-    const std::uint32_t found = find(NameKind::wildcard, rest);
+    if (rest.size() > Scope::kMaxName || !scope.wildcard_sizes[rest.size()]) continue;
+    const PublicName* found = find_name(policy, scope_number, NameKind::wildcard, rest);
     // "*.2.3.4" is no name of 1.2.3.4: an address matches only where it is listed.
-    if (found != kNone && !IpAddress::parse(name)) {
-      visit(policy.buckets[policy.names[found].bucket]);
-    }
+    if (found != nullptr && !is_address(name)) visit(found->bucket);
   }
 }
 
@@ -68,9 +77,12 @@ class Search {
 
   void visit_bucket(const Bucket& bucket) {
     if (bucket.lowest >= best_) return;
+    if (bucket.plain) {
+      if (is_from(bucket.root)) best_ = bucket.lowest;
+      return;
+    }
     if (bucket.root != kNone) visit_node(policy_.nodes[bucket.root], false);
-    const auto number = static_cast<std::uint32_t>(&bucket - policy_.buckets.data());
-    std::uint64_t hash = path_seed(number);
+    std::uint64_t hash = path_seed(bucket.number);
     for (std::size_t begin = 0; begin < path_.size();) {
       const std::size_t end = piece_end(path_, begin);
       if (end > bucket.longest_path) return;
@@ -78,7 +90,8 @@ class Search {
       const std::string_view key = path_.substr(0, end);
       const std::uint32_t found = policy_.node_index.find(hash, [&](std::uint32_t index) {
         const PathNode& node = policy_.nodes[index];
-        return node.bucket == number && equals_folded(key, policy_.key(node));
+        return node.bucket == bucket.number &&
+               equals_folded(key, node.key.view(node.key_size, policy_.text));
       });
       if (found != kNone) visit_node(policy_.nodes[found], end == path_.size());
       begin = end;
@@ -88,16 +101,26 @@ class Search {
   // `whole`: the node's path is the whole path, not a directory above it.
   void visit_node(const PathNode& node, bool whole) {
     if (node.lowest >= best_) return;
-    if (whole) best_ = std::min(best_, lowest(node.exact));
-    best_ = std::min(best_, lowest(node.prefix));
-    for (std::uint32_t i = 0; i < node.regexes.count; ++i) {
-      const RegexGroup& group = policy_.regex_groups[node.regexes.begin + i];
+    if (node.kind == PathNode::Kind::branch) {
+      visit_branch(policy_.branches[node.index], whole);
+    } else if ((whole || node.kind == PathNode::Kind::prefix) && is_from(node.index)) {
+      best_ = node.lowest;
+    }
+  }
+
+  void visit_branch(const Branch& branch, bool whole) {
+    if (whole) best_ = std::min(best_, lowest(branch.exact));
+    best_ = std::min(best_, lowest(branch.prefix));
+    for (std::uint32_t i = 0; i < branch.regexes.count; ++i) {
+      const RegexGroup& group = policy_.regex_groups[branch.regexes.begin + i];
       if (group.lowest >= best_) return;
       const EntryId entry = lowest(group.methods);
       // The regex last: it is the only part that costs more than a look.
       if (entry < best_ && matches(*policy_.regexes[group.regex])) best_ = entry;
     }
   }
+
+  bool is_from(std::uint32_t set) const { return policy_.sets.contains(set, request_.client.atom); }
 
   bool matches(const re2::RE2& regex) const {
     return re2::RE2::FullMatch(re2::StringPiece(path_.data(), path_.size()), regex);
@@ -119,11 +142,11 @@ class Search {
     const std::uint32_t atom = request_.client.atom;
     switch (choice.kind) {
       case AddressChoice::Kind::single:
-        return policy_.sets.contains(choice.begin, atom) ? choice.lowest : kNoEntry;
+        return is_from(choice.begin) ? choice.lowest : kNoEntry;
       case AddressChoice::Kind::few:
         for (std::uint32_t i = 0; i < choice.count; ++i) {
           const SetChoice& candidate = policy_.choices[choice.begin + i];
-          if (policy_.sets.contains(candidate.set, atom)) return candidate.entry;
+          if (is_from(candidate.set)) return candidate.entry;
         }
         return kNoEntry;
       case AddressChoice::Kind::intervals: {
@@ -148,10 +171,7 @@ class Search {
 };
 
 Decision judge(const CompiledPolicy& policy, const Request& request, std::string_view path) {
-  const EntryId found = Search(policy, request, path).run();
-  if (found == kNoEntry) return {};
-  const Entry& entry = policy.entries[found];
-  return {entry.verdict, entry.rule, entry.path};
+  return to_decision(Search(policy, request, path).run());
 }
 
 // Writes `path` as an origin sees it that takes ;parameters out of each segment: without them, and

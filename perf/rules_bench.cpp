@@ -1,0 +1,147 @@
+// What a decision costs, and that it does not grow with rules that cannot match. Each benchmark
+// asks for a different rule each time, at random: with many rules that includes the cache misses.
+#include <array>
+#include <random>
+
+#include <benchmark/benchmark.h>
+
+#include "rules/canonical_target.h"
+#include "rules/rule_table.h"
+
+namespace {
+
+using namespace ocsproxy;
+using namespace ocsproxy::rules;
+
+constexpr std::size_t kRequests = 4096;
+
+enum Shape : int { kNames, kPaths, kAddresses, kWildcards, kRegexes, kMixed };
+
+std::string address_text(std::uint32_t number) {
+  // Every second address, so that no two ranges touch.
+  return IpAddress::from_v4(0x0b000000 + number * 2).to_string();
+}
+
+settings::Rule make_rule(Shape shape, std::uint32_t number) {
+  settings::Rule rule;
+  rule.listener.value = "web";
+  settings::Source source;
+  source.text = "External";
+  if (shape == kAddresses) source.range = AddressRange::parse(address_text(number));
+  rule.from.push_back(source);
+  const std::string text = std::to_string(number);
+  const bool named = shape == kNames || shape == kMixed;
+  std::string name = named ? "www" + text + ".contoso.com" : "www.contoso.com";
+  if (shape == kMixed) name = "www" + std::to_string(number / 10) + ".contoso.com";
+  if (shape == kWildcards) name = "*.site" + text + ".contoso.com";
+  rule.public_names.push_back({name, {}});
+  settings::Path path;
+  if (shape == kPaths || shape == kMixed) path.external = "/department/app" + text;
+  if (shape == kRegexes) {
+    path.kind = settings::Path::Kind::regex;
+    path.external = "/department/app" + text + "/.*\\.aspx";
+  }
+  path.internal = path.external;
+  rule.paths.push_back(path);
+  rule.methods.push_back({"*", {}});
+  return rule;
+}
+
+settings::Settings make_settings(Shape shape, std::uint32_t rules) {
+  settings::Settings settings;
+  settings::Network& internal = settings.networks.emplace_back();
+  internal.name.value = "Internal";
+  internal.ranges.push_back({AddressRange::parse("10.0.0.0/8").value(), {}});
+  settings::Listener& listener = settings.listeners.emplace_back();
+  listener.name.value = "web";
+  listener.networks.push_back({"External", {}});
+  for (std::uint32_t i = 0; i < rules; ++i) settings.rules.push_back(make_rule(shape, i));
+  return settings;
+}
+
+// The words of a request for one of the rules; the table's Request holds views of them.
+struct Words {
+  std::string name, path;
+  ClientPosition client;
+};
+
+std::vector<Words> make_requests(Shape shape, std::uint32_t rules, const RuleTable& table) {
+  std::mt19937 random(1);
+  std::vector<Words> requests;
+  for (std::size_t i = 0; i < kRequests; ++i) {
+    const std::uint32_t number = random() % rules;
+    const std::string text = std::to_string(number);
+    Words words;
+    words.name = "www.contoso.com";
+    if (shape == kNames) words.name = "www" + text + ".contoso.com";
+    if (shape == kMixed) words.name = "www" + std::to_string(number / 10) + ".contoso.com";
+    if (shape == kWildcards) words.name = "host.site" + text + ".contoso.com";
+    words.path = "/department/app" + text + "/default.aspx";
+    words.client = table.locate(
+        IpAddress::parse(shape == kAddresses ? address_text(number) : "198.51.100.7").value());
+    requests.push_back(std::move(words));
+  }
+  return requests;
+}
+
+void decide(benchmark::State& state) {
+  const auto shape = static_cast<Shape>(state.range(0));
+  const auto rules = static_cast<std::uint32_t>(state.range(1));
+  const settings::Settings settings = make_settings(shape, rules);
+  Findings findings;
+  const auto table = RuleTable::compile(settings, {}, findings);
+  const std::vector<Words> requests = make_requests(shape, rules, *table);
+  std::size_t i = 0;
+  for (auto _ : state) {
+    const Words& words = requests[i++ % kRequests];
+    const Decision decision = table->decide({0, words.client, words.name, words.path, "GET"});
+    if (decision.verdict != Verdict::allow) state.SkipWithError("no rule matched");
+  }
+}
+
+void compile(benchmark::State& state) {
+  const auto shape = static_cast<Shape>(state.range(0));
+  const settings::Settings settings =
+      make_settings(shape, static_cast<std::uint32_t>(state.range(1)));
+  for (auto _ : state) {
+    Findings findings;
+    benchmark::DoNotOptimize(RuleTable::compile(settings, {}, findings));
+  }
+}
+
+void locate(benchmark::State& state) {
+  const settings::Settings settings =
+      make_settings(kAddresses, static_cast<std::uint32_t>(state.range(0)));
+  Findings findings;
+  const auto table = RuleTable::compile(settings, {}, findings);
+  std::mt19937 random(1);
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(table->locate(IpAddress::from_v4(0x0b000000 + random() % 200'000)));
+  }
+}
+
+void canonicalize_target(benchmark::State& state, std::string_view target) {
+  std::array<char, 1024> buffer{};
+  CanonicalTarget result;
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(target);
+    benchmark::DoNotOptimize(canonicalize(target, true, buffer, result));
+  }
+}
+
+BENCHMARK(decide)
+    ->ArgNames({"shape", "rules"})
+    ->ArgsProduct({{kNames, kPaths, kAddresses, kWildcards, kRegexes, kMixed},
+                   {10, 1'000, 100'000}});
+BENCHMARK(compile)
+    ->ArgNames({"shape", "rules"})
+    ->ArgsProduct({{kNames, kPaths, kAddresses, kWildcards, kMixed}, {100'000}})
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK(locate)->ArgName("rules")->Arg(10)->Arg(100'000);
+BENCHMARK_CAPTURE(canonicalize_target, plain, "/GroupExpansion/Ext/service.asmx");
+BENCHMARK_CAPTURE(canonicalize_target, plain_with_query,
+                  "/Conf/Ext/3f2a8c/content/slide-0017.png?version=12&size=large");
+BENCHMARK_CAPTURE(canonicalize_target, escapes, "/Meeting%20Content/Slide%2D17/My%20Deck.pptx");
+BENCHMARK_CAPTURE(canonicalize_target, dot_segments, "/a/./b/../c//d/e/../f.html");
+
+}  // namespace
