@@ -16,7 +16,7 @@ struct AtomRange {
   std::uint32_t first = 0;
   std::uint32_t last = 0;
 
-  friend auto operator<=>(const AtomRange&, const AtomRange&) = default;
+  friend bool operator==(const AtomRange&, const AtomRange&) = default;
 };
 
 class AddressAtoms {

@@ -30,7 +30,7 @@ bool joins(const AddressRange& last, const AddressRange& next) {
   return after && *after == next.first;
 }
 
-std::vector<AddressRange> joined(std::vector<AddressRange> sorted) {
+std::vector<AddressRange> joined(const std::vector<AddressRange>& sorted) {
   std::vector<AddressRange> result;
   for (const AddressRange& range : sorted) {
     if (!result.empty() && joins(result.back(), range)) {
@@ -55,7 +55,7 @@ AddressSet::AddressSet(std::vector<AddressRange> ranges) {
     }
   }
   std::sort(ranges.begin(), ranges.end());
-  ranges_ = joined(std::move(ranges));
+  ranges_ = joined(ranges);
 }
 
 AddressSet AddressSet::all() {
@@ -79,7 +79,7 @@ AddressSet operator|(const AddressSet& a, const AddressSet& b) {
   std::merge(a.ranges_.begin(), a.ranges_.end(), b.ranges_.begin(), b.ranges_.end(),
              std::back_inserter(merged));
   AddressSet result;
-  result.ranges_ = joined(std::move(merged));
+  result.ranges_ = joined(merged);
   return result;
 }
 

@@ -12,6 +12,7 @@
 // policies (a name with one rule, a path with one rule) stands in the record.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bitset>
 #include <cstdint>
@@ -28,6 +29,9 @@
 namespace ocsproxy::rules {
 
 inline constexpr std::uint32_t kNone = 0xffffffff;
+
+// How many, as the arrays below count. 32 bits are enough for what memory can hold of them.
+std::uint32_t size32(const auto& container) { return static_cast<std::uint32_t>(container.size()); }
 
 // Rule, path and verdict, from the highest bit down: compares in the order of evaluation.
 enum class EntryId : std::uint64_t {};
@@ -98,6 +102,14 @@ struct Key {
   std::string_view view(std::size_t size, const std::string& text) const {
     return size <= kInside ? std::string_view(inside.data(), size)
                            : std::string_view(text).substr(begin, size);
+  }
+  void set(std::string_view key, std::string& text) {
+    if (key.size() <= kInside) {
+      std::copy(key.begin(), key.end(), inside.begin());
+    } else {
+      begin = size32(text);
+      text += key;
+    }
   }
 };
 
@@ -217,6 +229,7 @@ std::uint64_t name_hash(std::uint32_t scope, NameKind kind, std::string_view nam
 // A path is hashed piece by piece, so that a walk over it has the hash at every "/": start with
 // path_seed, then fold_hash with each piece, which begins at its "/".
 std::uint64_t path_seed(std::uint32_t bucket);
+std::uint64_t path_hash(std::uint32_t bucket, std::string_view path);  // the whole walk
 // The end of the piece that begins at `begin`.
 inline std::size_t piece_end(std::string_view path, std::size_t begin) {
   const auto slash = path.find('/', begin + 1);

@@ -1,0 +1,123 @@
+#include "rules/path_tree.h"
+
+#include <algorithm>
+
+#include "rules/address_choice.h"
+
+namespace ocsproxy::rules {
+namespace {
+
+// Runs once over the sorted records: each node's stand together, in it each way's, in it each
+// method's.
+class Builder {
+ public:
+  Builder(CompiledPolicy& policy, const Records& records,
+          std::span<const std::string_view> path_keys, std::vector<Bucket>& buckets)
+      : policy_(policy), records_(records), path_keys_(path_keys), buckets_(buckets) {}
+
+  void run() {
+    for (auto begin = records_.cbegin(); begin != records_.cend();) begin = add_node(begin);
+    for (Bucket& bucket : buckets_) make_plain(bucket);
+    policy_.node_index = HashIndex(policy_.nodes.size());
+    for (std::uint32_t i = 0; i < size32(policy_.nodes); ++i) {
+      const PathNode& node = policy_.nodes[i];
+      if (node.key_size == 0) continue;  // found by its bucket
+      const std::string_view path = node.key.view(node.key_size, policy_.text);
+      policy_.node_index.insert(path_hash(node.bucket, path), i);
+    }
+  }
+
+ private:
+  // Takes the records of one node and returns where the next one's begin.
+  Records::const_iterator add_node(Records::const_iterator begin) {
+    const Record& first = *begin;
+    PathNode node;
+    node.bucket = first.bucket;
+    Branch branch;
+    std::vector<RegexGroup> regexes;
+    auto at = begin;
+    while (at != records_.cend() && at->same_node(first)) {
+      const Record& kind = *at;
+      EntryId lowest = kNoEntry;
+      const Run methods = add_method_groups(at, lowest);
+      node.lowest = std::min(node.lowest, lowest);
+      if (kind.way == Way::exact) branch.exact = methods;
+      if (kind.way == Way::prefix) branch.prefix = methods;
+      if (kind.way == Way::regex) regexes.push_back({lowest, kind.regex, methods});
+    }
+    std::sort(regexes.begin(), regexes.end(),
+              [](const RegexGroup& a, const RegexGroup& b) { return a.lowest < b.lowest; });
+    branch.regexes = {size32(policy_.regex_groups), size32(regexes)};
+    policy_.regex_groups.insert(policy_.regex_groups.end(), regexes.begin(), regexes.end());
+    node.key_size = size32(path_keys_[first.path]);
+    node.key.set(path_keys_[first.path], policy_.text);
+    set_content(node, branch);
+    link_node(node);
+    return at;
+  }
+
+  // Puts what is one entry for every method into the node itself.
+  void set_content(PathNode& node, const Branch& branch) {
+    const bool exact = branch.prefix.count == 0;
+    const Run& only = exact ? branch.exact : branch.prefix;
+    if (branch.exact.count + branch.prefix.count == 1 && branch.regexes.count == 0) {
+      const MethodGroup& group = policy_.method_groups[only.begin];
+      if (group.method == kAnyMethod && group.choice.kind == AddressChoice::Kind::single) {
+        node.kind = exact ? PathNode::Kind::exact : PathNode::Kind::prefix;
+        node.index = group.choice.begin;
+        return;
+      }
+    }
+    node.index = size32(policy_.branches);
+    policy_.branches.push_back(branch);
+  }
+
+  // The records from `at` on that are found in the same way, one group for each method.
+  Run add_method_groups(Records::const_iterator& at, EntryId& lowest) {
+    const Record& first = *at;
+    Run run{size32(policy_.method_groups), 0};
+    while (at != records_.cend() && at->same_way(first)) {
+      const Record& group = *at;
+      std::vector<SetChoice> candidates;
+      for (; at != records_.cend() && at->same_group(group); ++at) candidates.push_back(at->choice);
+      const AddressChoice choice = build_choice(policy_, candidates);
+      if (choice.lowest == kNoEntry) continue;
+      policy_.method_groups.push_back({group.method, choice});
+      lowest = std::min(lowest, choice.lowest);
+      ++run.count;
+    }
+    return run;
+  }
+
+  void link_node(const PathNode& node) {
+    Bucket& bucket = buckets_[node.bucket];
+    bucket.lowest = std::min(bucket.lowest, node.lowest);
+    bucket.longest_path = std::max(bucket.longest_path, node.key_size);
+    if (node.key_size == 0) bucket.root = size32(policy_.nodes);
+    policy_.nodes.push_back(node);
+  }
+
+  // A bucket that is "/*" and nothing else needs no node.
+  void make_plain(Bucket& bucket) {
+    if (bucket.root == kNone || bucket.longest_path > 0) return;
+    const PathNode& root = policy_.nodes[bucket.root];
+    bucket.plain = root.kind == PathNode::Kind::prefix;
+    if (bucket.plain) bucket.root = root.index;
+  }
+
+  CompiledPolicy& policy_;
+  const Records& records_;
+  const std::span<const std::string_view> path_keys_;
+  std::vector<Bucket>& buckets_;
+};
+
+}  // namespace
+
+void build_paths(CompiledPolicy& policy, Records& records,
+                 std::span<const std::string_view> path_keys, std::vector<Bucket>& buckets) {
+  std::sort(records.begin(), records.end(),
+            [](const Record& a, const Record& b) { return a.key() < b.key(); });
+  Builder(policy, records, path_keys, buckets).run();
+}
+
+}  // namespace ocsproxy::rules
