@@ -26,12 +26,17 @@ int record_slot() {
 }
 
 // `legacy` puts OpenSSL's own floor to zero, and this one in its place: RSA from 1024 bits on (80
-// bits of security), and SHA-1 but not the digests for which colliding certificates were made.
-// Answers what is wrong.
-int legacy_complaint(X509* certificate) {
+// bits of security), and SHA-1 but not the digests for which colliding certificates were made. The
+// anchor's own signature is not looked at: it is trusted for standing in trusted_roots.
+// Answers what is wrong with the certificate at hand.
+int legacy_complaint(X509_STORE_CTX* verification) {
+  X509* const certificate = X509_STORE_CTX_get_current_cert(verification);
+  const bool is_anchor = X509_STORE_CTX_get_error_depth(verification) ==
+                         sk_X509_num(X509_STORE_CTX_get0_chain(verification)) - 1;
   int digest = NID_undef;
   X509_get_signature_info(certificate, &digest, nullptr, nullptr, nullptr);
-  if (digest == NID_md5 || digest == NID_md4 || digest == NID_md2) return X509_V_ERR_CA_MD_TOO_WEAK;
+  const bool broken = digest == NID_md5 || digest == NID_md4 || digest == NID_md2;
+  if (broken && !is_anchor) return X509_V_ERR_CA_MD_TOO_WEAK;
   constexpr int kLeastBits = 80;
   const EVP_PKEY* const key = X509_get0_pubkey(certificate);
   const bool strong = key != nullptr && EVP_PKEY_get_security_bits(key) >= kLeastBits;
@@ -46,9 +51,7 @@ int on_verify(int good, X509_STORE_CTX* verification) {
   UpstreamRecord* const record = upstream_record(ssl);
   if (record == nullptr) return 0;
   if (good == 1) {
-    const int complaint = record->legacy
-                              ? legacy_complaint(X509_STORE_CTX_get_current_cert(verification))
-                              : X509_V_OK;
+    const int complaint = record->legacy ? legacy_complaint(verification) : X509_V_OK;
     if (complaint == X509_V_OK) return 1;
     X509_STORE_CTX_set_error(verification, complaint);
   }

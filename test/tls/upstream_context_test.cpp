@@ -30,6 +30,12 @@ struct Pki {
     request.key = Key::rsa2048;
     return made(library, request);
   }();
+  MadeCertificate md5_root = [this] {
+    auto request = authority_request("MD5 CA");
+    request.key = Key::rsa2048;
+    request.digest = CertificateRequest::Digest::md5;
+    return made(library, request);
+  }();
   MadeCertificate weak_root = [this] {
     auto request = authority_request("Weak CA");
     request.key = Key::rsa1024;
@@ -220,6 +226,15 @@ const Case kCases[] = {
      .trusted = &Pki::weak_root,
      .refused = "the CA certificate \"Weak CA\" in the chain of ocspool.contoso.local has a key"},
 
+    {.name = "root_signed_by_itself_with_md5",  // no signature that anybody relies on
+     .request = good,
+     .issuer = &Pki::md5_root,
+     .trusted = &Pki::md5_root},
+    {.name = "root_signed_by_itself_with_md5_with_legacy",
+     .request = good,
+     .issuer = &Pki::md5_root,
+     .trusted = &Pki::md5_root,
+     .legacy = true},
     {.name = "sha1_with_legacy",
      .request =
          [] { return with(good(), [](auto& r) { r.digest = CertificateRequest::Digest::sha1; }); },
@@ -363,6 +378,29 @@ TEST_F(Upstream, PlainHttpOnTheTlsPortIsCalledThat) {
   EXPECT_EQ(ending.error.kind, ErrorKind::tls);
   EXPECT_THAT(ending.error.detail, HasSubstr("plain HTTP"));
   EXPECT_THAT(ending.error.detail, HasSubstr("bridging: http"));
+}
+
+TEST_F(Upstream, ARefusalByTheSiteIsExplained) {
+  const auto from = context(policy());
+  const std::vector<std::pair<char, std::string>> rows = {
+      {40,
+       "no cipher or TLS version in common with us, or it wants a client certificate; "
+       "`to.tls.legacy: true` may help"},
+      {70,
+       "refuses our TLS versions; lower `to.tls.minimum_version` (below 1.2 it also needs "
+       "`to.tls.legacy: true`)"},
+      {112, "does not know this name (SNI)"},
+      {80, "refuses the handshake with the alert \"internal error\""},
+  };
+  for (const auto& [alert, explained] : rows) {
+    const SslPtr ssl = client(*from);
+    const std::string fatal{0x15, 0x03, 0x03, 0x00, 0x02, 0x02, alert};
+    const Ending ending = handshake_with_bytes(ssl.get(), fatal);
+    ASSERT_FALSE(ending.done);
+    EXPECT_EQ(ending.error.kind, ErrorKind::tls);
+    EXPECT_THAT(ending.error.detail, HasSubstr(explained));
+    EXPECT_THAT(ending.error.detail, HasSubstr(kSite));
+  }
 }
 
 TEST_F(Upstream, AnEndInsteadOfAnAnswerIsATruncation) {
