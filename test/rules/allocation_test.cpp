@@ -1,23 +1,10 @@
-// Judging a request allocates nothing. The binary's operator new counts.
+// Judging a request allocates nothing.
 #include <array>
-#include <cstdlib>
-#include <new>
 
+#include "counted_new.h"
 #include "policy_text.h"
 #include "rules/canonical_target.h"
 #include "rules/path_mapping.h"
-
-namespace {
-thread_local int allocations = 0;  // NOLINT: operator new has no other place to count
-}  // namespace
-
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* block = std::malloc(size)) return block;
-  throw std::bad_alloc();
-}
-void operator delete(void* block) noexcept { std::free(block); }
-void operator delete(void* block, std::size_t) noexcept { std::free(block); }
 
 namespace ocsproxy::rules {
 namespace {
@@ -55,9 +42,9 @@ TEST_P(Judging, AllocatesNothing) {
     }
   };
   judge();  // RE2 fills its cache on first use
-  const int before = allocations;
+  const int before = allocations();
   judge();
-  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(allocations(), before);
   EXPECT_EQ(to_text(decision), GetParam().outcome);
 }
 
