@@ -5,6 +5,9 @@
 // waited, the caller goes on without being suspended, so a loop over such tasks does not grow the
 // stack (g++ guarantees no tail call for symmetric transfer below -O2 and under sanitizers).
 //
+// A co_await stands alone in its statement or behind `co_return`: inside &&, || and ?: g++ 12 makes
+// code of it that traps under the sanitizers.
+//
 // Frames come from the free lists. Arguments of a task are taken by value or refer to what lives
 // longer than the task, which the awaiting frame guarantees for its own locals. Exceptions do not
 // leave a task: the data path throws none, and one that escapes ends the process.

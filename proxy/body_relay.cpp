@@ -142,7 +142,8 @@ Task<RelayEnd> BodyRelay::run(Stream& from, Side from_side, Stream& to, Body& bo
       co_return RelayEnd{};
     if (got.status == IoStatus::closed && body.kind_ == Body::Kind::chunk) {
       progress.waiting_for = other(from_side);
-      if (co_await to.write(kLastChunk) == IoStatus::ok) co_return RelayEnd{};
+      const IoStatus sent = co_await to.write(kLastChunk);
+      if (sent == IoStatus::ok) co_return RelayEnd{};
       Error error = to.error();
       error.side = other(from_side);
       co_return RelayEnd{RelayEnd::How::sink_failed, std::move(error)};

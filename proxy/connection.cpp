@@ -51,11 +51,11 @@ void ClientConnection::start() {
 }
 
 Task<> ClientConnection::run() {
-  if (endpoint_.listener != EndpointState::kNoListener && enter_snapshot(services_.snapshot)) {
-    if (!client_.secure || co_await handshake()) {
-      if (co_await serve_requests()) co_await linger();
-    }
-  }
+  bool usable = endpoint_.listener != EndpointState::kNoListener && enter_snapshot(services_.snapshot);
+  if (usable && client_.secure) usable = co_await handshake();
+  bool in_order = false;
+  if (usable) in_order = co_await serve_requests();
+  if (in_order) co_await linger();
   deadline_.clear();
   on_end_(owner_, *this);
 }
@@ -86,8 +86,10 @@ Task<bool> ClientConnection::handshake() {
 // False: the connection is to be dropped as it is; true: it ends in order.
 Task<bool> ClientConnection::serve_requests() {
   while (true) {
-    if (!co_await wait_for_request()) co_return !stream_.socket().cancelled();
-    switch (co_await serve_one()) {
+    const bool request = co_await wait_for_request();
+    if (!request) co_return !stream_.socket().cancelled();
+    const After after = co_await serve_one();
+    switch (after) {
       case After::next_request:
         break;
       case After::close:
@@ -169,7 +171,12 @@ Task<ClientConnection::HeadEnd> ClientConnection::read_head(RequestHead& head,
       deadline_.arm(*listener.timeouts.request_head);
     }
     const std::span<char> room(window_.data + window_.end, window_.capacity - window_.end);
-    const IoResult got = begun ? co_await stream_.read(room) : stream_.try_read(room);
+    IoResult got;
+    if (begun) {
+      got = co_await stream_.read(room);
+    } else {
+      got = stream_.try_read(room);
+    }
     if (got.status == IoStatus::ok) {
       window_.end += got.bytes;
       continue;

@@ -70,7 +70,8 @@ Task<Exchange::After> Exchange::run() {
   if (refused) co_return co_await reply(*refused);
 
   // 4. to 6. An upstream connection, the request on it, and the head of its response.
-  if (!co_await get_response_head()) co_return co_await reply_failure();
+  const bool answered = co_await get_response_head();
+  if (!answered) co_return co_await reply_failure();
 
   // 7. and 8. The response, what is left of the upload, the log line.
   if (response_framing_.tunnel) co_return co_await tunnel();

@@ -23,7 +23,9 @@ constexpr int kMostInterim = 32;
 
 Task<bool> Exchange::get_response_head() {
   while (true) {
-    if (co_await reach_upstream() && co_await read_response_head()) co_return true;
+    bool answered = co_await reach_upstream();
+    if (answered) answered = co_await read_response_head();
+    if (answered) co_return true;
     if (!may_retry()) co_return false;
     retried_ = true;
     services_.counters.retries.add();
@@ -37,7 +39,9 @@ Task<bool> Exchange::get_response_head() {
 Task<bool> Exchange::reach_upstream() {
   const LocalRef<Target>& target = snapshot_->targets[decision_.rule];
   watch_client();
-  if (failure_ || !co_await take_connection(target)) co_return false;
+  if (failure_) co_return false;
+  const bool connected = co_await take_connection(target);
+  if (!connected) co_return false;
   upstream_->count_request();
   if (!build_request_head()) co_return false;
 
@@ -208,7 +212,8 @@ void Exchange::judge_destination(RequestRewrite& rewrite, std::span<char> path) 
 
 Task<bool> Exchange::read_response_head() {
   for (int interim = 0; interim <= kMostInterim; ++interim) {
-    if (!co_await read_one_head()) co_return false;
+    const bool complete = co_await read_one_head();
+    if (!complete) co_return false;
     response_framing_ = {};
     const Asked asked{head_.method_id, framing_.websocket};
     if (const Refusal bad = response_framing(response_, asked, response_framing_)) {
@@ -216,7 +221,8 @@ Task<bool> Exchange::read_response_head() {
       co_return false;
     }
     if (!response_framing_.interim) co_return true;
-    if (!co_await pass_interim()) co_return false;
+    const bool passed = co_await pass_interim();
+    if (!passed) co_return false;
   }
   fail_response(ErrorKind::malformed, "more than 32 interim responses");
   co_return false;
@@ -289,7 +295,8 @@ Task<bool> Exchange::pass_interim() {
     fail_response(ErrorKind::too_large, "an interim response head is too large");
     co_return false;
   }
-  if (co_await client_.stream.write({out.data(), size}) == IoStatus::ok) co_return !failure_;
+  const IoStatus sent = co_await client_.stream.write({out.data(), size});
+  if (sent == IoStatus::ok) co_return !failure_;
   client_gone(client_.stream.error());
   co_return false;
 }
