@@ -1,0 +1,47 @@
+// One function for each top-level key: what it may say, and into which settings it goes.
+#pragma once
+
+#include "base/finding.h"
+#include "settings/node.h"
+#include "settings/settings.h"
+
+namespace ocsproxy::settings {
+
+// Was all read that stands under a key? Else nobody is blamed for referring to what is not there.
+struct Complete {
+  bool networks = true;
+  bool trusted_roots = true;
+  bool listeners = true;
+  bool rules = true;
+};
+
+// What the reading of all files adds to.
+struct Reading {
+  const Sources& sources;
+  Findings& findings;
+  Settings settings{};
+  Complete complete{};
+};
+
+void read_networks(const Node& node, Reading& reading);
+void read_trusted_roots(const Node& node, Reading& reading);
+void read_listener(const Node& node, Reading& reading);
+void read_rule(const Node& node, Reading& reading);
+void read_access_log(const Node& node, Reading& reading);
+void read_workers(const Node& node, Reading& reading);
+void read_drain(const Node& node, Reading& reading);
+
+// Parts that several of them read.
+
+// The name of a listener or rule.
+class Fields;
+void read_name(Fields& fields, Located<std::string>& name);
+// The text of a path to a file, made absolute or relative to where the program was started.
+void read_file_path(Fields& fields, std::string_view key, Located<std::string>& path,
+                    const Reading& reading);
+
+// A rule's `paths` and `to`, and an allow's or deny's own demands, are in files of their own.
+void read_paths(const Node& list, std::vector<Path>& paths, Findings& findings);
+void read_target(const Node& node, Bridging bridging, Target& target, Findings& findings);
+
+}  // namespace ocsproxy::settings
