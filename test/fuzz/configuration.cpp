@@ -21,7 +21,7 @@ Result<settings::Loaded> load(std::string_view input) {
     rest.remove_prefix(end + 1);
   }
   MemoryFiles files(std::move(contents), {{"conf", names}});
-  return settings::load("conf", files);
+  return settings::load("conf", files, settings::NamedFiles::later);
 }
 
 void require_sound(const Findings& findings, const Sources& sources) {
