@@ -65,7 +65,7 @@ TEST(Authority, NameIsBoundedByDns) {
   std::array<char, kAuthorityBufferSize> buffer{};
   Authority authority;
   EXPECT_TRUE(parse_authority(std::string(253, 'A'), buffer, authority));
-  EXPECT_TRUE(parse_authority(std::string(253, 'a') + ".", buffer, authority));
+  EXPECT_TRUE(parse_authority(std::string(252, 'a').append("b."), buffer, authority));
   EXPECT_FALSE(parse_authority(std::string(254, 'a'), buffer, authority));
 }
 

@@ -12,9 +12,9 @@ namespace ocsproxy::rules {
 namespace {
 
 #ifdef OCSPROXY_SANITIZED
-constexpr int kPolicies = 2'000;
+constexpr int kPolicies = 2'500;
 #else
-constexpr int kPolicies = 20'000;
+constexpr int kPolicies = 25'000;
 #endif
 constexpr int kRequests = 50;  // of each policy
 
