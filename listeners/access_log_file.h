@@ -5,6 +5,7 @@
 
 #include "base/descriptor.h"
 #include "base/error.h"
+#include "listeners/load_bundle.h"
 
 namespace ocsproxy {
 
@@ -13,5 +14,9 @@ namespace ocsproxy {
 // that others may be able to write to, so a symbolic link, and anything but a regular file, is
 // refused. The error is a sentence: "cannot open the access log /var/log/x: Permission denied".
 Result<Descriptor> open_access_log(const std::string& path);
+
+// Opens the log of a load again, after the file was renamed. The load has the new one from now on;
+// the answer is a duplicate of it.
+Result<Descriptor> reopen_access_log(EncodedBundle& bundle);
 
 }  // namespace ocsproxy

@@ -23,7 +23,7 @@ struct Endpoint {
   bool secure = false;         // TLS
   std::uint32_t listener = 0;  // index into Settings::listeners
   bool freebind = false;
-  Location where;  // what findings about it point at
+  Location where{};  // what findings about it point at
 };
 
 // The endpoints of all listeners, in their order. `interface:` is resolved here; an interface that

@@ -13,13 +13,13 @@ namespace ocsproxy {
 
 struct LoadOptions {
   std::string path;  // a directory or a file
-  // Judges settings that are free of errors by themselves: compiles the rules, looks at the
+  // Judges a configuration that is free of errors by itself: compiles the rules, looks at the
   // certificates. What it reads through `files` is part of the bundle.
-  std::function<void(const settings::Settings& settings, Files& files, Findings& findings)>
-      validate;
+  std::function<void(const settings::Loaded& loaded, Files& files, Findings& findings)> validate;
 };
 
-// As LoadFunction wants it. Nothing listens, and no file is left behind, unless all is well.
+// As LoadFunction wants it. Nothing listens unless all is well; the access log may have been
+// created.
 Result<LoadBundle> load_bundle(const LoadOptions& options, const LoadBundle* last);
 
 }  // namespace ocsproxy

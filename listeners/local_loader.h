@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <optional>
+#include <string_view>
+#include <utility>
 
 #include "base/descriptor.h"
 #include "base/log.h"
@@ -36,7 +38,7 @@ class LocalLoader final : public ControlSource {
   std::optional<ControlMessage> next();
   std::optional<ControlMessage> reload();
   std::optional<ControlMessage> reopen_log();
-  Result<ControlMessage> offer(LoadBundle bundle);
+  std::optional<ControlMessage> offer(LoadBundle bundle);
 
   LoadFunction load_;
   const Log& log_;
