@@ -89,7 +89,13 @@ end_to_end() { # preset, pytest's marker expression
     --junitxml="$logs/e2e-$1/results.xml" ${PYTEST_ARGS:-}
 }
 
-headers() { $python test/lone_headers.py build/release/compile_commands.json; }
+headers() {
+  local failed=0
+  build release || return 1
+  $python test/lone_headers.py build/release/compile_commands.json || failed=1
+  $python test/coroutine_frames.py build/release/compile_commands.json || failed=1
+  return $failed
+}
 
 tidy() {
   build release || return 1
