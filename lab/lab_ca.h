@@ -46,7 +46,7 @@ class LabCa {
   const std::string& certificate_path() const { return paths_.certificate; }
 
   // Is the certificate at `path` one that a lab authority issued? False when there is none.
-  static bool made(const Library& library, const std::string& path);
+  static bool made(const std::string& path);
 
  private:
   LabCa(const Library& library, CertificatePaths paths, const Log& log, Time now,

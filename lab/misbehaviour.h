@@ -46,6 +46,8 @@ struct Misbehaviour {
 
   // From "how=KIND&bytes=N&seconds=S&status=N&answer=TEXT"; empty when a word is unknown.
   static std::optional<Misbehaviour> parse(std::string_view words);
+  // "slow-head, slow-body, ...", for messages.
+  static std::string kinds();
 };
 
 }  // namespace ocsproxy::lab
