@@ -9,10 +9,8 @@
 namespace ocsproxy {
 namespace {
 
-void validate(const settings::Settings& settings, Files& files, Findings& findings) {
-  settings::Loaded loaded;
-  loaded.settings = settings;
-  (void)compile_snapshot(std::move(loaded), files, 0, findings);
+void validate(const settings::Loaded& loaded, Files& files, Findings& findings) {
+  (void)compile_snapshot(loaded, files, 0, findings);
 }
 
 }  // namespace
