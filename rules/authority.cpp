@@ -1,8 +1,5 @@
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "base/ip_address.h"
 #include "base/text.h"
@@ -49,9 +46,8 @@ bool parse_bracketed(std::string_view text, std::span<char> buffer, Authority& r
   }
   const auto address = IpAddress::parse(text.substr(1, close - 1));
   if (!address || address->is_v4()) return false;
-  std::array<char, INET6_ADDRSTRLEN> canonical{};
-  inet_ntop(AF_INET6, address->bytes().data(), canonical.data(), canonical.size());
-  const std::string_view name(canonical.data());
+  std::array<char, IpAddress::kTextSize> canonical{};
+  const std::string_view name = address->write(canonical);
   if (name.size() > buffer.size()) return false;
   std::copy(name.begin(), name.end(), buffer.begin());
   result.name = {buffer.data(), name.size()};

@@ -30,7 +30,7 @@ const Words kPaths = {
     "/b",     "/a/b",          "/a/B/",        "/a/*>/x/*",  "/a;p",  "/a;p/*",    "/b/*>/*",
     "~/a.*",  "~/a/b.*",       "~/A/[bc]",     "~/(a|b)/c?", "~.*/b", "~/a/b/?c*", "~/a;.*",
     "~.*b.*", "~/a/b\\.?c/d*", "~/b/.*|/a/.*", "/ab"};
-const Words kSegments = {"a", "b", "c", "A", "B", "ab", "a;p", "b;q=1", ";p", "a%20", "b.c"};
+const Words kSegments = {"a", "b", "c", "A", "B", "ab", "bc", "a;p", "b;q=1", ";p", "a%20", "b.c"};
 const Words kSources = {"External",        "Internal",      "Perimeter",         "Local_Host",
                         "Anywhere",        "10.0.0.0/8",    "10.0.0.0-10.0.0.7", "198.51.100.7",
                         "198.51.100.0/24", "2001:db8::/32", "2001:db8:1::5",     "fd00::/8",
