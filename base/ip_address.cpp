@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 
 #include "base/units.h"
@@ -77,12 +78,17 @@ std::uint32_t IpAddress::v4() const {
 
 std::string_view IpAddress::write(std::span<char, kTextSize> buffer) const {
   static_assert(kTextSize >= INET6_ADDRSTRLEN);
-  if (is_v4()) {
-    inet_ntop(AF_INET, bytes_.data() + kMappedPrefixSize, buffer.data(), buffer.size());
-  } else {
+  if (!is_v4()) {
     inet_ntop(AF_INET6, bytes_.data(), buffer.data(), buffer.size());
+    return buffer.data();
   }
-  return buffer.data();
+  // Each request writes some; inet_ntop goes through printf.
+  char* end = buffer.data();
+  for (std::size_t i = kMappedPrefixSize; i < bytes_.size(); ++i) {
+    if (i != kMappedPrefixSize) *end++ = '.';
+    end = std::to_chars(end, buffer.data() + buffer.size(), static_cast<unsigned>(bytes_[i])).ptr;
+  }
+  return {buffer.data(), static_cast<std::size_t>(end - buffer.data())};
 }
 
 std::string IpAddress::to_string() const {

@@ -68,7 +68,7 @@ struct AccessRecord {
 };
 
 // Enough for every line, whatever is in it.
-inline constexpr std::size_t kAccessLineBytes = 16 * 1024;
+inline constexpr std::size_t kAccessLineBytes = std::size_t{16} * 1024;
 
 // W3C extended log file format, fields separated by tabs, times in UTC. The line with its "\n", as
 // a part of `buffer`.

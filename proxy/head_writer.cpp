@@ -31,13 +31,17 @@ bool has_control_bytewise(std::string_view text) {
 }  // namespace
 
 bool has_control(std::string_view text) {
-  while (text.size() >= sizeof(std::uint64_t)) {
+  constexpr std::size_t kWord = sizeof(std::uint64_t);
+  if (text.size() < kWord) return has_control_bytewise(text);
+  const auto suspicious_at = [&](std::size_t at) {
     std::uint64_t word = 0;
-    std::memcpy(&word, text.data(), sizeof word);
-    if (suspicious(word) != 0 && has_control_bytewise(text.substr(0, sizeof word))) return true;
-    text.remove_prefix(sizeof word);
-  }
-  return has_control_bytewise(text);
+    std::memcpy(&word, text.data() + at, kWord);
+    return suspicious(word);
+  };
+  // The last word overlaps the one before it, so that no byte is looked at alone.
+  std::uint64_t found = suspicious_at(text.size() - kWord);
+  for (std::size_t at = 0; at + kWord < text.size(); at += kWord) found |= suspicious_at(at);
+  return found != 0 && has_control_bytewise(text);
 }
 
 }  // namespace ocsproxy
