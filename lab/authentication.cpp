@@ -107,6 +107,7 @@ std::string encode_base64(std::span<const unsigned char> bytes) {
 std::optional<Bytes> decode_base64(std::string_view text) {
   if (text.empty() || text.size() % 4 != 0) return std::nullopt;
   const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
+  if (text.find('=') < text.size() - padding) return std::nullopt;
   Bytes bytes(text.size() / 4 * 3);
   const int size =
       EVP_DecodeBlock(bytes.data(), as_bytes(text).data(), static_cast<int>(text.size()));

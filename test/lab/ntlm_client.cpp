@@ -23,7 +23,7 @@ Bytes start(std::uint32_t type) {
 std::string ntlm_negotiate() {
   Bytes message = start(1);
   append(message, 0x00088207, 4);  // Unicode, OEM, target, NTLM, always sign, extended security
-  append(message, 0, 16);
+  message.resize(message.size() + 16);  // no domain and no workstation
   return "NTLM " + encode_base64(message);
 }
 
