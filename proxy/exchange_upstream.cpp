@@ -318,7 +318,7 @@ void Exchange::examine_response() {
   status_ = response_.status;
   const std::string_view type = response_.fields.value(FieldId::content_type);
   mime_type_size_ = std::min(type.size(), mime_type_.size());
-  std::memcpy(mime_type_.data(), type.data(), mime_type_size_);
+  std::copy_n(type.begin(), mime_type_size_, mime_type_.begin());
 
   const bool direct = *rule().delegation == settings::Delegation::client;
   if (!direct) {
