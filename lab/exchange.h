@@ -85,7 +85,6 @@ class Exchange {
   // The text of an answer's head with the fields of every answer and the framing given.
   std::string head_text(const Reply& reply, std::string_view framing) const;
 
-  bool answered() const { return answered_; }
   // The connection is to be closed after this exchange, or, when `abrupt`, is closed already.
   void close_afterwards() { keep_alive_ = false; }
   void closed() { keep_alive_ = false, gone_ = true; }

@@ -15,12 +15,12 @@ Reply binary() { return typed_reply(200, "application/octet-stream"); }
 
 std::uint64_t bytes_of(const Misbehaviour& fault) { return fault.bytes.value_or(0); }
 
-// One byte after the other, over `duration`.
+// One byte after the other, the last at the end of `duration`.
 Awaitable<bool> drip(Visit visit, std::string_view bytes, milliseconds duration) {
   const milliseconds pause = duration / std::max<std::int64_t>(std::ssize(bytes), 1);
   for (std::size_t at = 0; at < bytes.size(); ++at) {
-    if (!co_await visit.exchange.raw(bytes.substr(at, 1))) co_return false;
     if (!co_await visit.exchange.pause(pause)) co_return false;
+    if (!co_await visit.exchange.raw(bytes.substr(at, 1))) co_return false;
   }
   co_return true;
 }
