@@ -463,7 +463,7 @@ def test_a_gigabyte_comes_down_in_constant_memory(published):
         file.truncate(1 << 30)
     published.curl("/files/range.txt")
     before = published.proxy.resident_kib()
-    command = published.curl.command("--max-time", "120", "/files/large.bin", "-o", "/dev/null",
+    command = published.curl.command("--max-time", "120", "/files/large.bin", "-o/dev/null",
                                      "-w", "%{size_download}")
     with subprocess.Popen(command, stdout=subprocess.PIPE) as client:
         peak = before

@@ -79,7 +79,8 @@ def test_a_listener_may_ask_for_1_3(edge):
     assert "alert protocol version" in edge.s_client("-tls1_2", port=edge.strict_port)
 
 
-@pytest.mark.parametrize("cipher", ["ECDHE-ECDSA-AES128-SHA", "AES128-GCM-SHA256", "DES-CBC3-SHA",
+@pytest.mark.parametrize("cipher", ["ECDHE-ECDSA-AES128-SHA", "AES128-GCM-SHA256",
+                                    "ECDHE-ECDSA-AES256-SHA",
                                     "ECDHE-ECDSA-AES256-SHA384"])
 def test_ciphers_without_forward_secrecy_or_authenticated_encryption_are_refused(edge, cipher):
     text = edge.s_client("-tls1_2", "-cipher", f"{cipher}:@SECLEVEL=0")
@@ -95,8 +96,8 @@ def test_the_certificate_is_chosen_by_sni_and_the_first_is_the_default(edge, ask
 
 def test_a_request_for_another_certificates_name_is_misdirected(edge):
     with edge.client() as client:
-        assert client.get("/", host=OTHER).status == 421
         assert client.get("/", host=PUBLIC_NAME).status == 200
+        assert client.get("/", host=OTHER).status == 421
     with edge.client(name=None) as client:  # without SNI nothing was promised
         assert client.get("/", host=OTHER).status == 200
 
@@ -110,7 +111,7 @@ def test_alpn_is_http_1_1(edge, offered, spoken):
 
 
 def test_alpn_without_http_1_1_is_refused(edge):
-    with pytest.raises(ssl.SSLError, match="NO_APPLICATION_PROTOCOL"):
+    with pytest.raises(ssl.SSLError, match="(?i)no.application.protocol"):
         edge.client(context=trusting(edge.root, alpn=("h2",)))
 
 

@@ -75,10 +75,12 @@ class Proxy:
                 "TSAN_OPTIONS": f"log_path={reports}:exitcode=99", **self._environment}
 
     def start(self, ready=True):
+        before = self._verdicts() if self.process else 0
         self.process = process.Process(self._command(*self._arguments, self.conf),
                                        self.folder / "ocsproxy.log",
                                        environment=self._sanitizer_environment(), cwd="/")
         if ready:
+            self._until_verdict(before)
             for listening in self.listening_addresses():
                 self.until_listening(listening)
         return self
@@ -130,11 +132,14 @@ class Proxy:
             configuration.write(self.conf, settings)
         before = self._verdicts()
         self.process.signal(signal.SIGHUP)
-        until(lambda: self._verdicts() > before or not self.process.running,
-              lambda: f"it said nothing about the reload:\n{self.log()[-4000:]}", 20)
-        assert self.process.running, f"it ended at a reload:\n{self.log()[-4000:]}"
+        self._until_verdict(before)
         last = [line for line in self.log().splitlines() if self._is_verdict(line)][-1]
         assert (REFUSED in last) == refused, f"reload: {last}\n{self.log()[-4000:]}"
+
+    def _until_verdict(self, before):
+        until(lambda: self._verdicts() > before or not self.process.running,
+              lambda: f"it said nothing about a load:\n{self.log()[-4000:]}", 20)
+        assert self.process.running, f"it ended instead of serving:\n{self.log()[-4000:]}"
 
     @staticmethod
     def _is_verdict(line):
@@ -197,4 +202,4 @@ class Proxy:
 
 # What the log says about a load; administrators look for these words too.
 IN_FORCE = ": generation "
-REFUSED = "runs on"
+REFUSED = "was not loaded"
