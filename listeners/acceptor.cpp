@@ -50,6 +50,8 @@ void Acceptor::on_events(std::uint32_t) {
   wake();  // edge-triggered: what is left in the queue would not be reported again
 }
 
+void Acceptor::stop_listening() { (void)::shutdown(fd(), SHUT_RDWR); }
+
 // Out of descriptors or memory: the queue stays as it is, and nobody would report it again.
 void Acceptor::pause(int error) {
   retry_.arm(kRetry);

@@ -19,6 +19,10 @@ class Acceptor final : public Pollable {
   Acceptor(Reactor& reactor, Descriptor fd, const Log& log, OnAccept on_accept, void* owner);
   ~Acceptor() override = default;
 
+  // From now on clients are refused, also where another process holds the same socket: closing
+  // would leave them waiting in a queue that nobody empties.
+  void stop_listening();
+
  private:
   void on_events(std::uint32_t events) override;
   void pause(int error);

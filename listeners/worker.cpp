@@ -284,7 +284,10 @@ std::future<void> Worker::drain() {
   boost::asio::post(io_, [this, answer = std::move(answer)]() mutable {
     draining_ = true;
     drained_ = std::move(answer);
-    for (Endpoint& endpoint : endpoints_) endpoint.acceptor.reset();
+    for (Endpoint& endpoint : endpoints_) {
+      if (endpoint.acceptor) endpoint.acceptor->stop_listening();
+      endpoint.acceptor.reset();
+    }
     for (ClientConnection* c = connections_; c != nullptr; c = c->next) c->close_when_idle();
     finish_drain_if_done();
   });

@@ -108,9 +108,11 @@ Task<RelayEnd> BodyRelay::run(Stream& from, Side from_side, Stream& to, Body& bo
       Pieces pieces;
       if (!take(body, window, pieces)) {
         const Refusal& why = body.decoder_->refusal();
-        co_return RelayEnd{
-            RelayEnd::How::source_failed,
-            Error{.kind = ErrorKind::malformed, .side = from_side, .detail = std::string(why.why)}};
+        co_return RelayEnd{.how = RelayEnd::How::source_failed,
+                           .error = Error{.kind = ErrorKind::malformed,
+                                          .side = from_side,
+                                          .detail = std::string(why.why)},
+                           .nothing_sent = !head.empty()};
       }
       for (std::size_t i = 0; i < pieces.count; ++i) progress.bytes += pieces.all[i].size();
       pieces.put_in_front(head);

@@ -70,7 +70,8 @@ struct RelayEnd {
     sink_failed,    // `error`: the receiver did
   };
   How how = How::complete;
-  Error error;
+  Error error{};
+  bool nothing_sent = false;  // not even the head that was to go in front
 };
 
 class BodyRelay {

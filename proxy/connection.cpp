@@ -51,7 +51,8 @@ void ClientConnection::start() {
 }
 
 Task<> ClientConnection::run() {
-  bool usable = endpoint_.listener != EndpointState::kNoListener && enter_snapshot(services_.snapshot);
+  bool usable =
+      endpoint_.listener != EndpointState::kNoListener && enter_snapshot(services_.snapshot);
   if (usable && client_.secure) usable = co_await handshake();
   bool in_order = false;
   if (usable) in_order = co_await serve_requests();
@@ -150,7 +151,8 @@ Task<bool> ClientConnection::wait_for_request() {
   deadline_name_ = Deadline::idle;
   deadline_.arm(*listener.timeouts.idle);
   watch_pins(true);
-  const bool readable = co_await stream_.readable();
+  bool readable = false;
+  if (!ending_) readable = co_await stream_.readable();
   watch_pins(false);
   deadline_.clear();
   co_return readable;

@@ -235,6 +235,7 @@ Task<Exchange::After> Exchange::relay_response() {
   const RelayEnd end = co_await BodyRelay::run(upstream_->stream(), Side::upstream, client_.stream,
                                                body, response_window_, head, download_progress_);
   download_timer_.clear();
+  if (end.nothing_sent) response_started_ = false;
   if (end.how != RelayEnd::How::complete) {
     Error error = end.error;
     error.phase = Phase::response_body;
@@ -243,6 +244,7 @@ Task<Exchange::After> Exchange::relay_response() {
   response_complete_ = end.how == RelayEnd::How::complete;
   co_await end_upload(response_complete_ && upstream_lives);
 
+  if (end.nothing_sent) co_return co_await reply_failure();
   // Bytes behind the response are nobody's: they must not become the next client's response.
   const bool clean = response_complete_ && upload_clean() && response_window_.empty();
   settle_connection(clean && upstream_lives);
