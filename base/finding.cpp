@@ -10,6 +10,9 @@ constexpr std::string_view kIndent = "    ";
 // A line longer than this is shown in part, around the caret.
 constexpr std::size_t kLongestLine = 160;
 
+// Of a character of UTF-8 that began before: it takes no room of its own, and may not be cut off.
+bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
+
 std::string position(const Location& where, const Sources& sources) {
   if (where.file == Location::kNoFile) return {};
   std::string text = sources.path(where.file);
@@ -25,14 +28,19 @@ std::string excerpt(const Location& where, const Sources& sources) {
   std::string_view line = sources.line(where);
   std::size_t column = std::min<std::size_t>(where.column > 0 ? where.column - 1 : 0, line.size());
   if (line.size() > kLongestLine) {
-    const std::size_t start = column > kLongestLine / 2 ? column - kLongestLine / 2 : 0;
-    line = line.substr(start, kLongestLine);
+    std::size_t start = column > kLongestLine / 2 ? column - kLongestLine / 2 : 0;
+    while (start < column && is_continuation(line[start])) ++start;
+    std::size_t end = std::min(line.size(), start + kLongestLine);
+    while (end < line.size() && end > column && is_continuation(line[end])) --end;
+    line = line.substr(start, end - start);
     column -= start;
   }
   std::string text;
   text.append(kIndent).append(line).append("\n").append(kIndent);
   // Tabs stay tabs, so that the caret stands under its character whatever their width.
-  for (const char c : line.substr(0, column)) text += c == '\t' ? '\t' : ' ';
+  for (const char c : line.substr(0, column)) {
+    if (!is_continuation(c)) text += c == '\t' ? '\t' : ' ';
+  }
   return text + "^\n";
 }
 

@@ -120,17 +120,28 @@ std::string_view without_brackets(std::string_view text) {
   return text;
 }
 
-std::optional<std::string> host_of(const Node& node, std::string_view text, const char* code,
+struct NameKind {
+  const char* code;
+  bool underscores;  // Windows lets computers have them; certificates for the public may not
+};
+constexpr NameKind kPublic{"bad-public-name", false};
+constexpr NameKind kInternal{"bad-host", true};
+
+std::optional<std::string> host_of(const Node& node, std::string_view text, NameKind kind,
                                    Findings& findings) {
   const std::string_view bare = without_brackets(text);
   if (const auto address = IpAddress::parse(bare)) return address->to_string();
   if (is_mapped(bare)) {
-    report(code, node, mapped_fault(bare), findings);
+    report(kind.code, node, mapped_fault(bare), findings);
     return std::nullopt;
   }
   if (text.size() > 1 && text.ends_with('.')) text.remove_suffix(1);
   if (const auto fault = name_fault(text)) {
-    report(code, node, *fault, findings);
+    report(kind.code, node, *fault, findings);
+    return std::nullopt;
+  }
+  if (!kind.underscores && text.find('_') != std::string_view::npos) {
+    report(kind.code, node, {" has an underscore, which no public name may have", {}}, findings);
     return std::nullopt;
   }
   return lower(text);
@@ -180,20 +191,20 @@ bool looks_like_range(std::string_view text) {
 std::optional<std::string> read_host(const Node& node, std::string_view key, Findings& findings) {
   const auto text = read_text(node, key, findings);
   if (!text) return std::nullopt;
-  return host_of(node, *text, "bad-host", findings);
+  return host_of(node, *text, kInternal, findings);
 }
 
 std::optional<std::string> read_public_name(const Node& node, Findings& findings) {
   const auto text = read_text(node, "public_names", findings);
   if (!text) return std::nullopt;
   if (*text == "*") return "*";
-  if (!text->starts_with("*.")) return host_of(node, *text, "bad-public-name", findings);
+  if (!text->starts_with("*.")) return host_of(node, *text, kPublic, findings);
   const std::string_view name = text->substr(2);
   if (IpAddress::parse(name)) {
     report("bad-public-name", node, {" has a * in front of an IP address", {}}, findings);
     return std::nullopt;
   }
-  auto host = host_of(node, name, "bad-public-name", findings);
+  auto host = host_of(node, name, kPublic, findings);
   if (host) host->insert(0, "*.");
   return host;
 }

@@ -21,7 +21,8 @@ std::string place(Location where, const Sources& sources) {
 
 // Names that could be told from each other by case alone are refused: people do not see it.
 template <typename Things>
-void check_unique(const Things& things, std::string_view kind, Reading& reading) {
+void check_unique(const Things& things, std::string_view kind, std::string_view mend,
+                  Reading& reading) {
   std::unordered_map<std::string, Location> first;
   for (const auto& thing : things) {
     if (thing.name->empty()) continue;
@@ -31,7 +32,7 @@ void check_unique(const Things& things, std::string_view kind, Reading& reading)
                            std::string("a second ").append(kind).append(" is called ") +
                                shown(*thing.name) + "; the first is in " +
                                place(known->second, reading.sources),
-                           "give each its own name, and a network all its ranges in one list");
+                           std::string(mend));
   }
 }
 
@@ -246,9 +247,10 @@ void check_missing(Reading& reading) {
 }  // namespace
 
 void check_whole(Reading& reading) {
-  check_unique(reading.settings.networks, "network", reading);
-  check_unique(reading.settings.listeners, "listener", reading);
-  check_unique(reading.settings.rules, "rule", reading);
+  const Settings& settings = reading.settings;
+  check_unique(settings.networks, "network", "give all its ranges in one list", reading);
+  check_unique(settings.listeners, "listener", "give each its own name", reading);
+  check_unique(settings.rules, "rule", "give each its own name", reading);
   check_overlaps(reading);
   check_endpoints(reading);
   check_references(reading);

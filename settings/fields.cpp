@@ -176,9 +176,7 @@ const Node* Fields::list(std::string_view key) {
 }
 
 void Fields::missing(std::string_view key, std::string mend) {
-  if (node_.kind != Node::Kind::map) return;
-  findings_.error("missing-key", node_.where,
-                  std::string(what_).append(" needs ").append(quoted(key)), std::move(mend));
+  if (node_.kind == Node::Kind::map) missing_.push_back({key, std::move(mend)});
 }
 
 void Fields::text(std::string_view key, Located<std::string>& target) {
@@ -209,14 +207,22 @@ void Fields::duration(std::string_view key, DurationRange range, Located<millise
 }
 
 void Fields::finish() {
+  std::vector<std::string_view> meant;
   for (const Located<std::string>& key : node_.keys) {
     if (std::ranges::find(known_, *key) != known_.end()) continue;
     const std::string_view near = nearest_word(*key, known_);
+    meant.push_back(near);
     std::string mend = near.empty() ? "its keys are " + joined(known_, " and ")
                                     : "did you mean " + quoted(near) + "?";
     if (key->find(':') != std::string::npos) mend = "a space belongs behind the colon of a key";
     findings_.error("unknown-key", key.where,
                     std::string(what_).append(" has no key ").append(shown(*key)), std::move(mend));
+  }
+  for (Missing& one : missing_) {
+    if (std::ranges::find(meant, one.key) != meant.end()) continue;
+    findings_.error("missing-key", node_.where,
+                    std::string(what_).append(" needs ").append(quoted(one.key)),
+                    std::move(one.mend));
   }
 }
 

@@ -65,7 +65,7 @@ class Fields {
   const Node* list(std::string_view key);
   // Is the key there, whatever its value?
   bool has(std::string_view key) const;
-  // Reports that a key is missing, at the place of the map.
+  // `key` had to be there and is not.
   void missing(std::string_view key, std::string mend);
 
   void text(std::string_view key, Located<std::string>& target);
@@ -90,7 +90,8 @@ class Fields {
     }
   }
 
-  // Reports every key that was not asked for. To be called once, when all have been.
+  // Reports every key that was not asked for, and what is missing and was not meant by one of
+  // those. To be called once, when all keys have been asked for.
   void finish();
 
   Location where() const { return node_.where; }
@@ -101,6 +102,11 @@ class Fields {
   const std::string_view what_;
   Findings& findings_;
   std::vector<std::string_view> known_;
+  struct Missing {
+    std::string_view key;
+    std::string mend;
+  };
+  std::vector<Missing> missing_;
 };
 
 }  // namespace ocsproxy::settings

@@ -28,7 +28,7 @@ std::optional<Fault> wildcard_fault(std::string_view text) {
                  "write " + quoted(std::string(text.substr(0, star)) + "/*") +
                      " for the directory and all below it, or a {regex: ...}"};
   }
-  return Fault{" has a * that is not its end",
+  return Fault{" has a wildcard inside it",
                "\"/dir/*\" is /dir and all below it; for more use a "
                "{regex: ...}"};
 }
@@ -81,28 +81,34 @@ std::optional<Path> read_mapping(const Node& external, const Node& internal, Loc
               internal.where};
 }
 
+std::optional<Path> read_regex(const Node* node, Findings& findings) {
+  if (node == nullptr) return std::nullopt;
+  const auto text = read_text(*node, "regex", findings);
+  if (!text) return std::nullopt;
+  return Path{node->where, Path::Kind::regex, std::string(*text), std::string(*text), node->where};
+}
+
 std::optional<Path> read_map(const Node& node, Findings& findings) {
   Fields fields(node, "a path", findings);
   const Node* const external = fields.find("external");
   const Node* const internal = fields.find("internal");
   const Node* const regex = fields.find("regex");
-  fields.finish();
-  if (fields.has("regex")) {
-    if (fields.has("external") || fields.has("internal")) {
-      findings.error("contradiction", node.where,
-                     "a path is either \"regex\", or \"external\" and \"internal\"",
-                     "what a regex matches is not mapped");
-      return std::nullopt;
-    }
-    const auto text =
-        regex != nullptr ? read_text(*regex, "regex", findings) : std::optional<std::string_view>();
-    if (!text) return std::nullopt;
-    return Path{regex->where, Path::Kind::regex, std::string(*text), std::string(*text),
-                regex->where};
+  const bool mapped = fields.has("external") || fields.has("internal");
+  if (fields.has("regex") && mapped) {
+    findings.error("contradiction", node.where,
+                   "a path is either \"regex\", or \"external\" and \"internal\"",
+                   "what a regex matches is not mapped");
+  }
+  if (!fields.has("regex") && !mapped) {
+    fields.missing("regex", "{regex: \"...\"}, or {external: /abs/*, internal: /abs/ext/*}");
   }
   for (const std::string_view key : {"external", "internal"}) {
-    if (!fields.has(key)) fields.missing(key, "{external: /abs/*, internal: /abs/ext/*}");
+    if (mapped && !fields.has("regex") && !fields.has(key)) {
+      fields.missing(key, "{external: /abs/*, internal: /abs/ext/*}");
+    }
   }
+  fields.finish();
+  if (!mapped) return read_regex(regex, findings);
   if (external == nullptr || internal == nullptr) return std::nullopt;
   return read_mapping(*external, *internal, node.where, findings);
 }

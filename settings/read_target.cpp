@@ -27,10 +27,12 @@ void read_addresses(const Node& node, Target& target, Findings& findings) {
 }
 
 void warn_of_legacy(const Target& target, Findings& findings) {
-  const bool old_versions = *target.minimum_version < TlsVersion::tls1_2;
+  std::string_view versions;
+  if (*target.minimum_version == TlsVersion::tls1_0) versions = "TLS 1.0 and 1.1, ";
+  if (*target.minimum_version == TlsVersion::tls1_1) versions = "TLS 1.1, ";
   findings.warning("legacy-tls", target.legacy.where,
                    "with \"legacy: true\" the way to " + shown(*target.site) +
-                       " is weaker: " + (old_versions ? "TLS 1.0 and 1.1, " : "") +
+                       " is weaker: " + std::string(versions) +
                        "SHA-1 signatures and RSA keys of 1024 bits are accepted",
                    "who can break these can pose as the site or read what goes to it; update the "
                    "site, then remove the line");

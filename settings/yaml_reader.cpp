@@ -22,13 +22,16 @@ struct Advice {
   std::string_view message;  // a part of it
   std::string_view mend;
 };
+constexpr std::string_view kUneven =
+    "it is indented like no line above: the keys of one map, and the entries of one list, stand in "
+    "one column";
 constexpr std::array<Advice, 10> kAdvice{{
     {"illegal tab", "indent with spaces: YAML allows no tabs there"},
     {"illegal map value",
      "a value that has \": \" in it needs quotes, and keys of one map the same indentation"},
     {"illegal block entry", "a \"- \" begins a line of its own, indented like its neighbours"},
-    {"end of map not found", "keys of one map need the same indentation"},
-    {"end of sequence not found", "the entries of one list need the same indentation"},
+    {"end of map not found", kUneven},
+    {"end of sequence not found", kUneven},
     {"end of map flow", "the { here is not closed, or a comma is missing"},
     {"end of sequence flow", "the [ here is not closed, or a comma is missing"},
     {"illegal flow end", "it closes what was not opened, or something else"},
@@ -60,11 +63,21 @@ class Reader : public YAML::EventHandler {
   }
   // The last scalar in quotes or of a block.
   const Location& last_quoted() const { return last_quoted_; }
+  // True when a part was reported and left out.
+  bool left_out() const { return left_out_; }
+  // To be called when the file has ended well.
+  void flush() {
+    if (!pending_) return;
+    const Node element = *std::move(pending_);
+    pending_.reset();
+    handler_.on_element(pending_key_, element);
+  }
 
   void OnDocumentStart(const YAML::Mark&) override { ++documents_; }
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t) override {
+    flush();
     // The parser gives the place of what follows; the key or the list is where nothing stands.
     Location where = place(mark);
     if (!open_.empty()) {
@@ -75,6 +88,7 @@ class Reader : public YAML::EventHandler {
   }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    flush();
     findings_.error("yaml-alias", place(mark), "YAML aliases are not read here",
                     "write the value itself");
     if (starts_value(Node::Kind::broken, place(mark))) {
@@ -84,6 +98,7 @@ class Reader : public YAML::EventHandler {
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
                 const std::string& value) override {
+    flush();
     const Location where = place(mark);
     const bool quoted = tag == "!";
     if (quoted) last_quoted_ = where;
@@ -128,6 +143,7 @@ class Reader : public YAML::EventHandler {
   bool starts_value(Node::Kind kind, Location where) {
     if (dropped_depth_ > 0) return false;
     if (!open_.empty() || kind == Node::Kind::null) return true;
+    left_out_ = documents_ > 1 || kind != Node::Kind::map;
     if (documents_ > 1 && kind != Node::Kind::broken) {
       findings_.error("yaml-documents", where, "a second YAML document begins here",
                       "one file is one document: remove a line of --- or ..., and indent all "
@@ -141,6 +157,7 @@ class Reader : public YAML::EventHandler {
   }
 
   void start_collection(Node::Kind kind, const std::string& tag, Location where) {
+    flush();
     check_tag(tag, where);
     if (!starts_value(kind, where)) {
       ++dropped_depth_;
@@ -155,6 +172,7 @@ class Reader : public YAML::EventHandler {
   }
 
   void end_collection() {
+    flush();
     if (dropped_depth_ > 0) {
       --dropped_depth_;
       return;
@@ -176,7 +194,9 @@ class Reader : public YAML::EventHandler {
     if (parent.node.kind == Node::Kind::sequence) {
       parent.has_elements = true;
       if (parent.streamed) {
-        handler_.on_element(open_.front().key, node);
+        // An element before a line that is no YAML may be a part of one: wait for what follows.
+        pending_ = std::move(node);
+        pending_key_ = open_.front().key;
       } else {
         parent.node.items.push_back(std::move(node));
       }
@@ -258,6 +278,9 @@ class Reader : public YAML::EventHandler {
   std::vector<Open> open_;
   std::size_t dropped_depth_ = 0;  // collections within what is dropped
   std::size_t documents_ = 0;
+  bool left_out_ = false;
+  std::optional<Node> pending_;
+  Located<std::string> pending_key_;
   Location last_quoted_;
   std::map<std::string, Location> top_level_;
 };
@@ -271,15 +294,10 @@ std::string_view line_of(std::string_view text, std::uint32_t line) {
   return text;
 }
 
-// What follows `where`, whose column counts characters as the parser does.
+// What follows `where`.
 std::string_view text_from(std::string_view text, const Location& where) {
   text = line_of(text, where.line);
-  for (std::uint32_t column = 1; column < where.column && !text.empty(); ++column) {
-    text.remove_prefix(1);
-    while (!text.empty() && (static_cast<unsigned char>(text.front()) & 0xc0) == 0x80) {
-      text.remove_prefix(1);
-    }
-  }
+  text.remove_prefix(std::min<std::size_t>(where.column - 1, text.size()));
   return text;
 }
 
@@ -311,6 +329,14 @@ void report_syntax(const YAML::ParserException& error, std::string_view text, st
                  std::string(advice_for(error.msg, line.substr(0, line.find('\n')))));
 }
 
+// The parser takes the end of the file for the end of a quote, and all in between for the value.
+bool report_open_quote(const Location& quoted, std::string_view text, Findings& findings) {
+  if (quoted.line == 0 || is_closed(text_from(text, quoted))) return false;
+  findings.error("yaml-syntax", quoted, "this quote is not closed",
+                 "all up to the end of the file counts as one value");
+  return true;
+}
+
 }  // namespace
 
 bool read_yaml(const std::string& text, std::uint32_t file, EntryHandler& handler,
@@ -322,15 +348,14 @@ bool read_yaml(const std::string& text, std::uint32_t file, EntryHandler& handle
     while (parser.HandleNextDocument(reader)) {
     }
   } catch (const YAML::ParserException& error) {
-    report_syntax(error, text, file, reader, findings);
+    if (!report_open_quote(reader.last_quoted(), text, findings)) {
+      report_syntax(error, text, file, reader, findings);
+    }
     return false;
   }
-  // The parser takes the end of the file for the end of a quote, and all in between for the value.
-  const Location& quoted = reader.last_quoted();
-  if (quoted.line == 0 || is_closed(text_from(text, quoted))) return true;
-  findings.error("yaml-syntax", quoted, "this quote is not closed",
-                 "all up to the end of the file counts as one value");
-  return false;
+  if (report_open_quote(reader.last_quoted(), text, findings)) return false;
+  reader.flush();
+  return !reader.left_out();
 }
 
 }  // namespace ocsproxy::settings

@@ -1,0 +1,106 @@
+#include "settings_text.h"
+
+#include <sstream>
+
+#include "base/units.h"
+
+namespace ocsproxy::settings {
+namespace {
+
+std::string version(TlsVersion version) { return "1." + std::to_string(static_cast<int>(version)); }
+
+std::string yes(bool value) { return value ? "yes" : "no"; }
+
+template <typename T>
+std::string joined(const std::vector<T>& list, auto&& text) {
+  std::string result;
+  for (const T& one : list) result += (result.empty() ? "" : ", ") + text(one);
+  return result.empty() ? "-" : result;
+}
+
+std::string texts(const std::vector<Located<std::string>>& list) {
+  return joined(list, [](const auto& one) { return *one; });
+}
+
+std::string sources(const std::vector<Source>& list) {
+  return joined(list, [](const Source& one) {
+    return one.range ? one.range->to_string() : "network " + one.text;
+  });
+}
+
+std::string path_text(const Path& path) {
+  switch (path.kind) {
+    case Path::Kind::regex:
+      return "regex " + path.external;
+    case Path::Kind::prefix:
+      return "prefix '" + path.external + "' -> '" + path.internal + "'";
+    case Path::Kind::exact:
+      return "exact '" + path.external + "' -> '" + path.internal + "'";
+  }
+  return {};
+}
+
+std::string certificate_text(const CertificateFiles& files) {
+  return "[chain=" + *files.chain + " key=" + *files.key + " pfx=" + *files.pfx +
+         " passphrase=" + *files.passphrase_file + "]";
+}
+
+void write(std::ostream& out, const Listener& listener) {
+  out << "listener " << *listener.name << "\n  networks " << texts(listener.networks)
+      << "\n  addresses "
+      << joined(listener.addresses, [](const auto& one) { return one->to_string(); })
+      << " interface '" << *listener.interface << "' freebind " << yes(listener.freebind) << '\n';
+  if (listener.http) {
+    out << "  http " << *listener.http->port << " redirect "
+        << yes(listener.http->redirect_to_https) << '\n';
+  }
+  if (listener.https) {
+    out << "  https " << *listener.https->port << " from TLS "
+        << version(*listener.https->minimum_version) << ' '
+        << joined(listener.https->certificates, certificate_text) << '\n';
+  }
+  out << "  connections " << *listener.limits.connections << "; handshake "
+      << format_duration(*listener.timeouts.handshake) << ", request_head "
+      << format_duration(*listener.timeouts.request_head) << ", idle "
+      << format_duration(*listener.timeouts.idle) << '\n';
+}
+
+void write(std::ostream& out, const Target& to) {
+  out << "  to " << *to.site << " at " << texts(to.addresses) << " port " << *to.port
+      << " original_host " << yes(to.original_host) << " from TLS " << version(*to.minimum_version)
+      << " legacy " << yes(*to.legacy) << '\n';
+}
+
+void write(std::ostream& out, const Rule& rule) {
+  out << "rule " << *rule.name << ": " << (*rule.action == Action::allow ? "allow" : "deny")
+      << (rule.enabled ? "" : ", disabled") << "\n  listener '" << *rule.listener << "' from "
+      << sources(rule.from) << " except " << sources(rule.except_from) << "\n  names "
+      << texts(rule.public_names) << " methods " << texts(rule.methods) << "\n  paths "
+      << joined(rule.paths, path_text) << '\n';
+  if (!rule.redirect->empty()) out << "  redirect " << *rule.redirect << '\n';
+  if (rule.to) write(out, *rule.to);
+  out << "  bridging " << (*rule.bridging == Bridging::https ? "https" : "http") << " delegation "
+      << (*rule.delegation == Delegation::client ? "client" : "none") << "; connect "
+      << format_duration(*rule.timeouts.connect) << ", response_head "
+      << format_duration(*rule.timeouts.response_head) << ", idle "
+      << format_duration(*rule.timeouts.idle) << '\n';
+}
+
+}  // namespace
+
+std::string settings_text(const Settings& settings) {
+  std::ostringstream out;
+  for (const Network& network : settings.networks) {
+    out << "network " << *network.name << ": "
+        << joined(network.ranges, [](const auto& one) { return one->to_string(); }) << '\n';
+  }
+  out << "trusted_roots " << texts(settings.trusted_roots) << '\n';
+  for (const Listener& listener : settings.listeners) write(out, listener);
+  for (const Rule& rule : settings.rules) write(out, rule);
+  out << "access_log '" << *settings.access_log.path << "' "
+      << (settings.access_log.format == AccessLog::Format::w3c ? "w3c" : "json") << "; workers "
+      << *settings.workers << "; drain " << format_duration(*settings.drain) << '\n';
+  return out.str();
+}
+
+}  // namespace ocsproxy::settings
