@@ -141,6 +141,8 @@ void Exchange::pin_lease() {
 }
 
 void Exchange::drop_connection() {
+  // A site that got a part of the request must not take it for the whole.
+  if (upstream_ != nullptr && framing_.has_body() && !upload_clean()) upstream_->stream().abort();
   if (pinned_) {
     std::erase_if(client_.pins,
                   [this](PinnedConnection& pin) { return pin.use(client_.id) == upstream_; });
