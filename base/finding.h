@@ -13,8 +13,8 @@
 
 namespace ocsproxy {
 
-// A place in one of the files of a `Sources`. Lines and columns count from 1, columns in bytes; line
-// 0 is "the file".
+// A place in one of the files of a `Sources`. Lines and columns count from 1, columns in bytes;
+// line 0 is "the file".
 struct Location {
   static constexpr std::uint32_t kNoFile = 0xffffffff;
   std::uint32_t file = kNoFile;

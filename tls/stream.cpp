@@ -110,7 +110,8 @@ void Stream::expect_bulk() {
 
 bool Stream::maybe_readable() const {
   // A half-received record is pending too, and only the socket can complete it.
-  return socket_.maybe_readable() || (ssl_ != nullptr && !drained_ && SSL_has_pending(ssl_.get()) == 1);
+  return socket_.maybe_readable() ||
+         (ssl_ != nullptr && !drained_ && SSL_has_pending(ssl_.get()) == 1);
 }
 
 // ---- the BIO's ends

@@ -104,12 +104,17 @@ class Edge:
     def lines(self, numbers):
         """{number: the log lines about it}, once every request has had its time."""
         self.settle()
-        found = {number: [] for number in numbers}
-        for entry in self.proxy.entries():
-            for number in numbers:
-                if f"number={number}." in entry["cs-uri"]:
-                    found[number].append(entry)
-        return found
+        # The log is written beside the data path: a line may come a moment after its connection.
+        give_up = time.monotonic() + 3
+        while True:
+            found = {number: [] for number in numbers}
+            for entry in self.proxy.entries():
+                for number in numbers:
+                    if f"number={number}." in entry["cs-uri"]:
+                        found[number].append(entry)
+            if all(found.values()) or time.monotonic() > give_up:
+                return found
+            time.sleep(0.1)
 
 
 def next_plan(plans):
