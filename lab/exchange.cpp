@@ -49,6 +49,10 @@ std::string date_text() {
   return {text.data(), size};
 }
 
+void append_fields(std::string& text, const Fields& fields) {
+  for (const auto& [name, value] : fields) text.append(name).append(": ").append(value) += "\r\n";
+}
+
 std::string chunk_start(std::size_t size) {
   static constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;
@@ -68,7 +72,7 @@ struct Exchange::Parser : http::basic_parser<true> {
 
   Parser(RequestHead& head_fields, Fields& trailer_fields)
       : head(head_fields), trailers(trailer_fields) {
-    header_limit(64 * 1024);
+    header_limit(64 * kKiB);
     body_limit(boost::none);
   }
 
@@ -139,7 +143,7 @@ Exchange::Exchange(Wire& wire, std::string& pending)
 Exchange::~Exchange() = default;
 
 Awaitable<bool> Exchange::fill() {
-  std::array<char, 16 * 1024> bytes{};
+  std::array<char, 16 * kKiB> bytes{};
   const std::size_t size = co_await wire_.read(bytes);
   pending_.append(bytes.data(), size);
   co_return size > 0;
@@ -203,7 +207,7 @@ std::string Exchange::head_text(const Reply& reply, std::string_view framing) co
   text += reason_of(reply.status);
   text += "\r\n";
   for (const Fields* fields : {&reply.fields, &common_}) {
-    for (const auto& [name, value] : *fields) text += name + ": " + value + "\r\n";
+    append_fields(text, *fields);
   }
   text += "Server: Microsoft-IIS/7.0\r\nX-Powered-By: ASP.NET\r\nDate: " + date_text() + "\r\n";
   text += framing;
@@ -259,7 +263,7 @@ Awaitable<bool> Exchange::pause(std::chrono::milliseconds duration) {
 Awaitable<void> Exchange::end(const Fields& trailers) {
   if (!chunked_ || gone_) co_return;
   std::string text = "0\r\n";
-  for (const auto& [name, value] : trailers) text += name + ": " + value + "\r\n";
+  append_fields(text, trailers);
   text += "\r\n";
   co_await raw(text);
 }
@@ -272,7 +276,7 @@ Awaitable<bool> Exchange::raw(std::string_view bytes) {
 }
 
 Awaitable<bool> Exchange::finish() {
-  std::vector<char> unwanted(64 * 1024);
+  std::vector<char> unwanted(64 * kKiB);
   while (co_await read_body(unwanted) > 0) {
   }
   co_return keep_alive_ && !gone_;

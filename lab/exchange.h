@@ -16,6 +16,9 @@
 
 namespace ocsproxy::lab {
 
+inline constexpr std::size_t kKiB = 1024;
+inline constexpr std::size_t kMiB = 1024 * kKiB;
+
 using Field = std::pair<std::string, std::string>;
 using Fields = std::vector<Field>;
 

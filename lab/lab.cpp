@@ -17,10 +17,9 @@ namespace {
 
 using settings::Settings;
 
+// What the administrator has to change in the configuration.
 Error failure(std::string detail) {
-  Error error;
-  error.detail = std::move(detail);
-  return error;
+  return Error{.kind = ErrorKind::malformed, .detail = std::move(detail)};
 }
 
 Result<Settings> load_settings(const std::string& path) {

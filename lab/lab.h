@@ -17,7 +17,8 @@ class Lab {
   // `path` is the configuration, a directory or a file, as settings/load.h reads it. Call this
   // before the configuration's certificates are read. The error's detail is for the administrator
   // and may have several lines: the findings of a configuration with errors, an address that is not
-  // loopback or is taken, a certificate that is not the lab's to make.
+  // loopback or is taken, a certificate that is not the lab's to make. Its kind is
+  // `malformed` where the configuration is what has to change.
   static Result<Lab> start(const std::string& path, const Log& log);
 
   // What to try: commands for an allowed, a denied and an NTLM request, to be printed. Ends with a

@@ -25,11 +25,7 @@ namespace {
 
 constexpr std::chrono::hours kRemaining(24);
 
-Error failure(std::string detail) {
-  Error error;
-  error.detail = std::move(detail);
-  return error;
-}
+Error failure(std::string detail) { return Error{.detail = std::move(detail)}; }
 
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 

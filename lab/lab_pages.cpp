@@ -46,7 +46,7 @@ std::string own_authority(const Visit& visit) {
 // ?rate=BYTES reads that many bytes of the body a second, for a client that must wait.
 Awaitable<void> echo(Visit visit) {
   const std::uint64_t rate = visit.number("rate", 0);
-  std::vector<char> block(rate == 0 ? 64 * 1024 : std::max<std::uint64_t>(rate / 20, 1));
+  std::vector<char> block(rate == 0 ? 64 * kKiB : std::max<std::uint64_t>(rate / 20, 1));
   Sha256 digest(visit.library);
   std::uint64_t length = 0;
   while (true) {
@@ -159,7 +159,7 @@ Awaitable<void> any_status(Visit visit) {
 
 // ?size=64m
 Awaitable<void> any_content(Visit visit) {
-  co_await send_file(visit, "", visit.number("size", 1024 * 1024));
+  co_await send_file(visit, "", visit.number("size", kMiB));
 }
 
 }  // namespace ocsproxy::lab

@@ -140,9 +140,7 @@ Result<Certificates> certificates_for(const Options& options, const Log& log) {
 Result<lab::Pool> start(const Options& options, const Certificates& certificates) {
   const auto address = IpAddress::parse(options.address);
   if (!address) {
-    Error error;
-    error.detail = "\"" + options.address + "\" is no IP address";
-    return error;
+    return Error{.detail = "\"" + options.address + "\" is no IP address"};
   }
   lab::PoolOptions pool;
   pool.site = options.site;
@@ -150,10 +148,8 @@ Result<lab::Pool> start(const Options& options, const Certificates& certificates
   if (!options.misbehave.empty()) {
     pool.misbehaviour = lab::Misbehaviour::parse(options.misbehave);
     if (!pool.misbehaviour) {
-      Error error;
-      error.detail = "\"" + options.misbehave + "\" is no misbehaviour; the kinds are " +
-                     lab::Misbehaviour::kinds();
-      return error;
+      return Error{.detail = "\"" + options.misbehave + "\" is no misbehaviour; the kinds are " +
+                             lab::Misbehaviour::kinds()};
     }
   }
   pool.endpoints.push_back({*address, options.http, std::nullopt});

@@ -17,7 +17,7 @@ std::chrono::milliseconds interval(const Visit& visit, std::uint64_t otherwise) 
 // ?count=8&bytes=1024&interval=0 (milliseconds)&trailers=1
 Awaitable<void> chunks(Visit visit) {
   const std::uint64_t count = visit.number("count", 8);
-  std::vector<char> block(std::min<std::uint64_t>(visit.number("bytes", 1024), 16 * 1024 * 1024));
+  std::vector<char> block(std::min<std::uint64_t>(visit.number("bytes", 1024), 16 * kMiB));
   const bool trailers = visit.number("trailers", 0) != 0;
   Reply reply = typed_reply(200, "application/octet-stream");
   if (trailers) reply.fields.emplace_back("Trailer", "X-Lab-Chunks");
@@ -59,7 +59,7 @@ Awaitable<void> mirror(Visit visit) {
   if (!co_await visit.exchange.begin(typed_reply(200, "application/octet-stream"), std::nullopt)) {
     co_return;
   }
-  std::vector<char> block(64 * 1024);
+  std::vector<char> block(64 * kKiB);
   while (true) {
     const std::size_t size = co_await visit.exchange.read_body(block);
     if (size == 0) break;

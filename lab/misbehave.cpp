@@ -9,7 +9,7 @@ namespace ocsproxy::lab {
 namespace {
 
 using std::chrono::milliseconds;
-constexpr std::size_t kBlock = 64 * 1024;
+constexpr std::size_t kBlock = 64 * kKiB;
 
 Reply binary() { return typed_reply(200, "application/octet-stream"); }
 
@@ -123,7 +123,7 @@ Awaitable<void> send_raw(Visit visit, std::string_view bytes) {
 }
 
 Awaitable<void> big_head(Visit visit, const Misbehaviour& fault) {
-  constexpr std::uint64_t kMost = 64 * 1024 * 1024;
+  constexpr std::uint64_t kMost = 64 * kMiB;
   Reply reply = binary();
   reply.fields.emplace_back("X-Lab-Big", std::string(std::min(bytes_of(fault), kMost), 'b'));
   co_await visit.exchange.reply(std::move(reply), "behind a big head\n");

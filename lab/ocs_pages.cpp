@@ -9,9 +9,6 @@
 namespace ocsproxy::lab {
 namespace {
 
-constexpr std::uint64_t kKiB = 1024;
-constexpr std::uint64_t kMiB = 1024 * kKiB;
-
 // The part of the path behind the `depth`-th segment, without its slash: "handler/f-0901.lsabs" of
 // "/abs/ext/handler/f-0901.lsabs" at depth 2.
 std::string_view below(std::string_view path, int depth) {

@@ -23,9 +23,7 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 Error failure(std::string detail) {
-  Error error;
-  error.detail = "the lab's pool cannot start: " + std::move(detail);
-  return error;
+  return Error{.detail = "the lab's pool cannot start: " + std::move(detail)};
 }
 
 // Holds a certificate's context, or nothing for plain HTTP.

@@ -45,8 +45,9 @@ Bytes response(const Bytes& fields) { return element(0xa1, element(0x30, fields)
 }  // namespace
 
 std::span<const unsigned char> ntlm_inside(std::span<const unsigned char> token) {
-  const auto found = std::ranges::search(token, as_bytes(kSignature));
-  return token.subspan(static_cast<std::size_t>(found.begin() - token.begin()));
+  const auto signature = as_bytes(kSignature);
+  const auto found = std::search(token.begin(), token.end(), signature.begin(), signature.end());
+  return token.subspan(static_cast<std::size_t>(found - token.begin()));
 }
 
 Bytes spnego_challenge(std::span<const unsigned char> ntlm) {

@@ -89,7 +89,7 @@ Awaitable<void> send_file(Visit visit, std::string heading, std::uint64_t size) 
         "bytes " + std::to_string(at) + '-' + std::to_string(end - 1) + '/' + std::to_string(size));
   }
   if (!co_await visit.exchange.begin(std::move(reply), answer.range.length)) co_return;
-  std::vector<char> block(64 * 1024);
+  std::vector<char> block(64 * kKiB);
   while (at < end) {
     const auto length = static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), end - at));
     fill_file(heading, at, std::span(block).first(length));

@@ -11,7 +11,7 @@
 namespace ocsproxy::lab {
 namespace {
 
-constexpr std::size_t kLongestFrame = 16 * 1024 * 1024;
+constexpr std::size_t kLongestFrame = 16 * kMiB;
 
 // RFC 6455 5.2
 enum Opcode : unsigned char { kClose = 8, kPing = 9, kPong = 10 };
@@ -67,7 +67,7 @@ class Peer {
  private:
   // False when the stream ends before so many bytes have come.
   Awaitable<bool> need(std::size_t size) {
-    std::vector<char> bytes(16 * 1024);
+    std::vector<char> bytes(16 * kKiB);
     while (pending_.size() < size) {
       const std::size_t got = co_await wire_.read(bytes);
       if (got == 0) co_return false;

@@ -29,13 +29,17 @@ struct Wire::Stream {
   using Plain = boost::beast::tcp_stream;
   using Tls = asio::ssl::stream<Plain>;
 
-  std::variant<Plain, Tls> either;
-  std::chrono::milliseconds idle;
+  template <typename Either>
+  Stream(Either stream, std::chrono::milliseconds most_idle)
+      : either(std::move(stream)), idle(most_idle) {}
 
   Plain& tcp() {
     Tls* const tls = std::get_if<Tls>(&either);
-    return tls != nullptr ? tls->next_layer() : *std::get_if<Plain>(&either);
+    return tls != nullptr ? tls->next_layer() : std::get<Plain>(either);
   }
+
+  std::variant<Plain, Tls> either;
+  std::chrono::milliseconds idle;
 };
 
 Wire::Wire(tcp::socket socket, asio::ssl::context* tls, std::chrono::milliseconds idle) {

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
-#include <map>
 
 #include "base/text.h"
 #include "listeners/socket_holder.h"
@@ -40,6 +39,17 @@ std::vector<IpAddress> addresses_of(const settings::Listener& listener,
                    "the NIC " + quoted + " has no address to listen on", describe(interfaces));
   }
   return addresses;
+}
+
+const Endpoint* overlapping(const std::vector<Endpoint>& endpoints, const SocketAddress& address) {
+  for (const Endpoint& one : endpoints) {
+    if (one.address.port != address.port || one.address.ip.is_v4() != address.ip.is_v4()) continue;
+    if (one.address.ip == address.ip || one.address.ip.is_unspecified() ||
+        address.ip.is_unspecified()) {
+      return &one;
+    }
+  }
+  return nullptr;
 }
 
 Result<Descriptor> new_socket(const Endpoint& endpoint, bool reuse_port) {
@@ -127,7 +137,6 @@ Error bind_error(const SocketAddress& address, int error, const std::set<ino_t>&
 std::vector<Endpoint> endpoints_of(const settings::Settings& settings,
                                    const std::vector<Interface>& interfaces, Findings& findings) {
   std::vector<Endpoint> endpoints;
-  std::map<SocketAddress, std::uint32_t> taken;
   for (std::uint32_t index = 0; index < settings.listeners.size(); ++index) {
     const settings::Listener& listener = settings.listeners[index];
     const auto addresses = addresses_of(listener, interfaces, findings);
@@ -135,10 +144,11 @@ std::vector<Endpoint> endpoints_of(const settings::Settings& settings,
       const Location where =
           listener.interface->empty() ? listener.addresses[n].where : listener.interface.where;
       const SocketAddress address{ip, port};
-      if (const auto [first, added] = taken.emplace(address, index); !added) {
+      if (const Endpoint* const first = overlapping(endpoints, address)) {
         findings.error("endpoint-twice", where,
                        address.to_string() + " is taken by listener \"" +
-                           *settings.listeners[first->second].name + "\" already",
+                           *settings.listeners[first->listener].name + "\" already, as " +
+                           first->address.to_string(),
                        "an address and port can belong to one listener");
         return;
       }

@@ -14,24 +14,6 @@ namespace {
 
 using settings::Settings;
 
-// Reads what the configuration names, so that it is in the bundle. What cannot be read is a finding
-// of whoever judges it.
-void read_named_files(const Settings& settings, Files& files) {
-  const auto read = [&files](const std::string& path) {
-    if (!path.empty() && path != "system") (void)files.read(path);
-  };
-  for (const auto& root : settings.trusted_roots) read(*root);
-  for (const settings::Listener& listener : settings.listeners) {
-    if (!listener.https) continue;
-    for (const settings::CertificateFiles& certificate : listener.https->certificates) {
-      read(*certificate.chain);
-      read(*certificate.key);
-      read(*certificate.pfx);
-      read(*certificate.passphrase_file);
-    }
-  }
-}
-
 std::uint32_t worker_count(const Settings& settings, const LoadBundle* last, Findings& findings) {
   const std::uint32_t wanted = *settings.workers != 0
                                    ? *settings.workers
@@ -117,7 +99,6 @@ Result<LoadBundle> load_bundle(const LoadOptions& options, const LoadBundle* las
   Findings findings = loaded.findings;
   if (findings.has_errors()) return has_errors(findings, loaded.sources);
 
-  read_named_files(loaded.settings, files);
   if (options.validate) options.validate(loaded, files, findings);
   const auto interfaces = network_interfaces();
   if (!interfaces) return interfaces.error();

@@ -18,7 +18,7 @@ constexpr std::uint64_t kLargest = 2ULL << 30;
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
 constexpr std::size_t kPrefix = sizeof(kMagic) + sizeof(std::uint64_t);  // before the summary
 
-Error broken(std::string what) {
+Error broken(const std::string& what) {
   return Error{.kind = ErrorKind::malformed, .detail = "the handed-over load is broken: " + what};
 }
 

@@ -69,7 +69,7 @@ Status MessageChannel::send(MessageType type, std::string_view text,
     const auto now = descriptors.first(std::min(descriptors.size(), kDescriptorsAPacket));
     descriptors = descriptors.subspan(now.size());
     const Header header{type, !descriptors.empty()};
-    if (const Status sent = send_packet(header, text, now, patience); !sent) return sent;
+    if (Status sent = send_packet(header, text, now, patience); !sent) return sent;
     text = {};
   } while (!descriptors.empty());
   return Done{};

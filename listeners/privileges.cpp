@@ -80,7 +80,7 @@ Status become(const Account& account) {
   if (::setgroups(0, nullptr) != 0) return cannot("groups");
   if (::setresgid(account.group, account.group, account.group) != 0) return cannot("group");
   if (::setresuid(account.user, account.user, account.user) != 0) return cannot("user");
-  if (const Status cleared = clear_capabilities(); !cleared) return cleared;
+  if (Status cleared = clear_capabilities(); !cleared) return cleared;
   // Private keys are in here.
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return cannot("PR_SET_DUMPABLE");
   return verify(account);

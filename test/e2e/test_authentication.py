@@ -138,12 +138,14 @@ def test_basic_credentials_belong_to_the_request_and_share_connections(shared):
 
 
 def test_the_log_says_which_requests_ran_on_a_connection_of_their_own(shared):
-    before = len(shared.proxy.entries())
     with shared.client() as client:
         login(client, "user5", "/ntlm/page.txt?pinned-log")
-    lines = shared.proxy.until_entries(before + 2)[before:]
-    assert [line["sc-status"] for line in lines if "pinned-log" in line["cs-uri"]] == ["401", "200"]
-    assert {line["cs-username"] for line in lines} == {"-"}  # NTLM's user is not for us to know
+
+    def lines():
+        return [line for line in shared.proxy.entries() if "pinned-log" in line["cs-uri"]]
+    until(lambda: len(lines()) == 2, "the two lines are not there")
+    assert [line["sc-status"] for line in lines()] == ["401", "200"]
+    assert {line["cs-username"] for line in lines()} == {"-"}  # NTLM's user is not for us to know
 
 
 # Scripted sites: the moments that matter
@@ -273,6 +275,7 @@ class Attack:
         self.end = time.monotonic() + seconds
         self.crossed = []  # (who asked, whom the site took it for)
         self.outcomes = collections.Counter()
+        self.faults = []  # of the test itself, or answers that are no HTTP
         self.owners = collections.defaultdict(set)  # connection of the site -> who logged in on it
         self._lock = threading.Lock()
 
@@ -291,6 +294,9 @@ class Attack:
                     self._connection(client, chance, (number, chance.random()))
             except (OSError, AssertionError) as error:
                 self.outcomes[type(error).__name__] += 1
+            except Exception as error:  # a thread must not end without a word
+                self.faults.append(repr(error))
+                return
 
     def _connection(self, client, chance, identity):
         if chance.random() < 0.3:
@@ -345,7 +351,7 @@ def test_no_client_is_ever_taken_for_another_by_apache(folder, pki):
         reloads = reloading(made.proxy, attack)
         attack.run(clients=24)
         reloads.join()
-        assert attack.crossed == []
+        assert (attack.crossed, attack.faults) == ([], [])
         assert attack.outcomes[200] > 50, attack.outcomes  # the attack did log in
         made.proxy.until_descriptors(before + 16)  # what may stay in the pool
 
@@ -368,7 +374,7 @@ def test_no_connection_of_the_pool_ever_knows_two_clients(folder, pki):
         reloads = reloading(proxy, attack)
         attack.run(clients=24)
         reloads.join()
-        assert attack.crossed == []
+        assert (attack.crossed, attack.faults) == ([], [])
         assert {connection: owners for connection, owners in attack.owners.items()
                 if len(owners) > 1} == {}
         counters = pool.counters()

@@ -229,7 +229,21 @@ TEST(Endpoints, that_two_listeners_want_are_findings) {
   Findings findings;
   EXPECT_EQ(endpoints_of(settings, kInterfaces, findings).size(), 2u);
   ASSERT_THAT(codes(findings), ElementsAre("endpoint-twice"));
-  EXPECT_EQ(findings.all()[0].text, "203.0.113.10:443 is taken by listener \"A\" already");
+  EXPECT_EQ(findings.all()[0].text,
+            "203.0.113.10:443 is taken by listener \"A\" already, as 203.0.113.10:443");
+}
+
+TEST(Endpoints, of_an_interface_that_a_wildcard_covers_are_findings) {
+  settings::Settings settings;
+  settings.listeners.push_back(listener("A"));
+  settings.listeners.push_back(listener("B"));
+  settings.listeners[0].addresses = {{ip("0.0.0.0"), {}}};
+  settings.listeners[1].interface.value = "eth1";
+  for (auto& one : settings.listeners) one.https.emplace();
+  Findings findings;
+  EXPECT_EQ(endpoints_of(settings, kInterfaces, findings).size(), 2u);  // and its IPv6 address
+  ASSERT_THAT(codes(findings), ElementsAre("endpoint-twice"));
+  EXPECT_THAT(findings.all()[0].text, HasSubstr("already, as 0.0.0.0:443"));
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ struct Situation {
   std::uint32_t path = 0;
   bool client_secure = true;
   std::string client_address = "198.51.100.7";
-  std::size_t room = 64 * 1024;
+  std::size_t room = std::size_t{64} * 1024;
   bool destination_judged = true;
 };
 

@@ -1,9 +1,6 @@
 #include "proxy/url_mapping.h"
 
-#include <array>
-
 #include "head_writing.h"
-#include "proxy/head_parser.h"
 
 namespace ocsproxy {
 namespace {
@@ -331,68 +328,6 @@ TEST(InternalUrl, TheOriginIsThatOfTheHostThatTheClientWrote) {
 }
 
 // ---- Destination
-
-struct Destination {
-  std::string_view situation;
-  std::string_view value;
-  int status;  // 0: no refusal
-  std::string_view path;
-  std::string_view query;
-};
-
-RequestHead parsed(const std::string& text) {
-  RequestHead head;
-  HeadProgress progress;
-  EXPECT_EQ(parse_request_head(text, progress, head).state, HeadOutcome::State::complete) << text;
-  return head;
-}
-
-TEST(ReadDestination, ItIsJudgedInTheFormOfARequestTarget) {
-  constexpr Destination kRows[] = {
-      {"a URL", "https://ocsweb.contoso.com/a/b?c", 0, "/a/b", "?c"},
-      {"a path", "/a/b", 0, "/a/b", ""},
-      {"with its port", "https://OCSweb.contoso.com:443/a", 0, "/a", ""},
-      {"in canonical form", "https://ocsweb.contoso.com/x/../%61//b", 0, "/a/b", ""},
-      {"above the root", "https://ocsweb.contoso.com/../a", 400, "", ""},
-      {"an encoded slash", "/a%2Fb", 400, "", ""},
-      {"a fragment", "/a#b", 400, "", ""},
-      {"relative", "a/b", 400, "", ""},
-      {"empty", "", 400, "", ""},
-      {"another site", "https://other.contoso.com/a", 502, "", ""},
-      {"another port", "https://ocsweb.contoso.com:8443/a", 502, "", ""},
-      {"another scheme", "http://ocsweb.contoso.com/a", 502, "", ""},
-      {"user name", "https://ocsweb.contoso.com@evil.test/a", 400, "", ""},
-      {"a malformed host", "https://ocs%77eb.contoso.com/a", 400, "", ""},
-  };
-  for (const Destination& row : kRows) {
-    const std::string text =
-        "MOVE /z HTTP/1.1\r\nHost: ocsweb.contoso.com\r\nDestination: " + std::string(row.value) +
-        "\r\n\r\n";
-    const RequestHead head = parsed(text);
-    RequestHost host;
-    std::array<char, kHostBytes> host_buffer;
-    ASSERT_FALSE(request_host(head, "", 443, host_buffer, host));
-    std::array<char, 1024> buffer;
-    rules::CanonicalTarget result;
-    const Refusal refusal = read_destination(head, host, true, buffer, result);
-    EXPECT_EQ(refusal.status, row.status) << row.situation << ": " << refusal.why;
-    if (row.status != 0) continue;
-    EXPECT_EQ(result.path, row.path) << row.situation;
-    EXPECT_EQ(result.query, row.query) << row.situation;
-  }
-}
-
-TEST(ReadDestination, TwoAreRefusedAndNoneIsNone) {
-  RequestHost host;
-  std::array<char, 64> buffer;
-  rules::CanonicalTarget result;
-  const std::string two =
-      "MOVE / HTTP/1.1\r\nHost: a\r\nDestination: /b\r\nDestination: /c\r\n\r\n";
-  EXPECT_EQ(read_destination(parsed(two), host, true, buffer, result).status, 400);
-  const std::string none = "MOVE / HTTP/1.1\r\nHost: a\r\n\r\n";
-  EXPECT_FALSE(read_destination(parsed(none), host, true, buffer, result));
-  EXPECT_EQ(result.path, "");
-}
 
 TEST(DestinationField, GoesOnInTheFormThatWasJudged) {
   const std::string head = written_request(

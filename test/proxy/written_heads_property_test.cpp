@@ -17,7 +17,6 @@ namespace {
 
 using test::path;
 using test::ResponseSituation;
-using test::Situation;
 
 constexpr int kRounds = 20'000;
 

@@ -92,7 +92,7 @@ class Authority:
             warnings.simplefilter("ignore")  # a SHA-1 signature is what a test wants refused
             return builder.sign(issuer._key, digest or hashes.SHA256())
 
-    def issue(self, *names, addresses=(), cn=None, key="p256", days=30, start=None, eku=SERVER_AUTH,
+    def issue(self, *names, addresses=(), cn=None, key="p256", days=90, start=None, eku=SERVER_AUTH,
               sha1=False, with_intermediate=True):
         """A leaf for `names`. Without names and addresses it has no subjectAltName at all, only
         `cn`. With an intermediate authority its certificate follows the leaf unless left out."""
