@@ -17,7 +17,7 @@ enum class FieldAction : std::uint8_t {
   drop,         // goes no further; where the proxy has a value of its own, it writes that
   credentials,  // goes on only where the client may authenticate directly (`delegation: client`)
   url,          // goes on, and what names the published site is mapped to the other side's names
-  destination,  // goes on in the form in which it was judged (proxy/url_mapping.h)
+  destination,  // goes on in the form in which it was judged (proxy/request_writer.h)
   cookie,       // goes on with Domain and Path mapped to the client's side
   trailer,      // announces fields behind a chunked body: goes on where the chunks do
 };

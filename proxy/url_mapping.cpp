@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 
 #include "base/ip_address.h"
 #include "base/text.h"
+#include "rules/canonical_target.h"
 #include "rules/path_mapping.h"
 
 namespace ocsproxy {
@@ -246,36 +248,6 @@ void write_public_cookie(HeadWriter& out, const SiteNames& names, std::string_vi
       out.text(";").foreign(attribute);
     }
   }
-}
-
-Refusal read_destination(const RequestHead& head, const RequestHost& host, bool client_secure,
-                         std::span<char> buffer, rules::CanonicalTarget& result) {
-  result = {};
-  const std::size_t count = head.fields.count(FieldId::destination);
-  if (count == 0) return {};
-  if (count > 1) return {400, "more than one Destination"};
-  const std::string_view value = head.fields.value(FieldId::destination);
-  switch (rules::canonicalize(value, client_secure, buffer, result)) {
-    case rules::TargetError::none:
-      break;
-    case rules::TargetError::foreign_scheme:
-      return {502, "Destination has another scheme than the site"};
-    default:
-      return {400, "Destination is no URL that can be judged"};
-  }
-  if (result.authority.empty()) return {};
-  char name[rules::kAuthorityBufferSize];
-  rules::Authority authority;
-  if (!rules::parse_authority(result.authority, name, authority)) {
-    return {400, "Destination names a malformed host"};
-  }
-  const auto port = [&](const rules::Authority& of) {
-    return of.port != 0 ? of.port : default_port(client_secure);
-  };
-  if (authority.name != host.authority.name || port(authority) != port(host.authority)) {
-    return {502, "Destination is on another site"};
-  }
-  return {};
 }
 
 }  // namespace ocsproxy

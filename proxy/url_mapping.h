@@ -4,15 +4,11 @@
 // No allocation; pure functions of their arguments.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <span>
 #include <string_view>
 
-#include "proxy/head.h"
 #include "proxy/head_writer.h"
 #include "proxy/host.h"
-#include "rules/canonical_target.h"
 #include "settings/settings.h"
 
 namespace ocsproxy {
@@ -44,13 +40,5 @@ void write_public_url(HeadWriter& out, const SiteNames& names, std::string_view 
 // A Set-Cookie value (RFC 6265 5.2): Domain becomes the public name where it is the site's name or
 // a domain above it that the public name is not in; Path is mapped as in Location.
 void write_public_cookie(HeadWriter& out, const SiteNames& names, std::string_view cookie);
-
-// Destination (RFC 4918 10.3) is a second request target: what the request does there must be
-// allowed like what it does at the first. The result is canonical as a request target is, for the
-// rules to judge; no refusal and an empty path: there is no Destination. `buffer` receives the path
-// where it differs from what was sent; three times the length of the field is enough.
-// 400: it is none that everybody reads the same way. 502: it is not on this site (RFC 4918 9.8.5).
-Refusal read_destination(const RequestHead& head, const RequestHost& host, bool client_secure,
-                         std::span<char> buffer, rules::CanonicalTarget& result);
 
 }  // namespace ocsproxy
