@@ -325,8 +325,10 @@ void report_syntax(const YAML::ParserException& error, std::string_view text, st
     where = reader.innermost_open().value_or(where);
   }
   const std::string_view line = line_of(text, where.line);
-  findings.error("yaml-syntax", where, "this is not YAML: " + error.msg,
-                 std::string(advice_for(error.msg, line.substr(0, line.find('\n')))));
+  // The parser quotes the end of the file as a control character.
+  const std::string message = error.msg.substr(0, find_unprintable(error.msg));
+  findings.error("yaml-syntax", where, "this is not YAML: " + message,
+                 std::string(advice_for(message, line.substr(0, line.find('\n')))));
 }
 
 // The parser takes the end of the file for the end of a quote, and all in between for the value.

@@ -6,7 +6,6 @@
 #include "proxy/head_parser.h"
 #include "proxy/request_writer.h"
 #include "proxy/response_writer.h"
-#include "proxy/url_mapping.h"
 #include "rules/canonical_target.h"
 
 namespace ocsproxy::test {
@@ -81,21 +80,22 @@ std::string written_request(std::string_view text, const Situation& situation) {
   EXPECT_FALSE(bad_host) << bad_host.why;
   rules::CanonicalTarget destination;
   std::vector<char> destination_buffer(text.size() * 3);
-  const Refusal bad_destination =
-      read_destination(head, host, situation.client_secure, destination_buffer, destination);
-  EXPECT_FALSE(bad_destination) << bad_destination.why;
-  const RequestRewrite rewrite{
-      .rule = &situation.rule,
-      .path = situation.path,
-      .target = target,
-      .host = host,
-      .framing = framing,
-      .client_address = IpAddress::parse(situation.client_address).value(),
-      .client_secure = situation.client_secure,
-      .request_id = kRequestId,
-      .via = kPseudonym,
-      .destination = situation.destination_judged ? destination : rules::CanonicalTarget{},
-      .destination_path = situation.path};
+  if (situation.destination_judged && head.fields.has(FieldId::destination)) {
+    EXPECT_EQ(rules::canonicalize(head.fields.value(FieldId::destination), situation.client_secure,
+                                  destination_buffer, destination),
+              rules::TargetError::none);
+  }
+  const RequestRewrite rewrite{.rule = &situation.rule,
+                               .path = situation.path,
+                               .target = target,
+                               .host = host,
+                               .framing = framing,
+                               .client_address = IpAddress::parse(situation.client_address).value(),
+                               .client_secure = situation.client_secure,
+                               .request_id = kRequestId,
+                               .via = kPseudonym,
+                               .destination = destination,
+                               .destination_path = situation.path};
   return into(situation.room,
               [&](std::span<char> out) { return write_request_head(head, rewrite, out); });
 }
