@@ -63,6 +63,8 @@ class Reader : public YAML::EventHandler {
   }
   // The last scalar in quotes or of a block.
   const Location& last_quoted() const { return last_quoted_; }
+  // Where the parser found no value and took nothing, so that it would stay there for ever.
+  const std::optional<Location>& stuck_at() const { return stuck_at_; }
   // True when a part was reported and left out.
   bool left_out() const { return left_out_; }
   // To be called when the file has ended well.
@@ -73,7 +75,12 @@ class Reader : public YAML::EventHandler {
     handler_.on_element(pending_key_, element);
   }
 
-  void OnDocumentStart(const YAML::Mark&) override { ++documents_; }
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    ++documents_;
+    const Location begin = place(mark);
+    if (documents_ > 1 && begin == document_begin_) stuck_at_ = begin;
+    document_begin_ = begin;
+  }
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t) override {
@@ -278,6 +285,8 @@ class Reader : public YAML::EventHandler {
   std::vector<Open> open_;
   std::size_t dropped_depth_ = 0;  // collections within what is dropped
   std::size_t documents_ = 0;
+  Location document_begin_;
+  std::optional<Location> stuck_at_;
   bool left_out_ = false;
   std::optional<Node> pending_;
   Located<std::string> pending_key_;
@@ -324,11 +333,13 @@ void report_syntax(const YAML::ParserException& error, std::string_view text, st
   if (error.msg.find("flow not found") != std::string::npos) {
     where = reader.innermost_open().value_or(where);
   }
-  const std::string_view line = line_of(text, where.line);
-  // The parser quotes the end of the file as a control character.
+  std::string_view line = line_of(text, where.line);
+  line = line.substr(0, line.find('\n'));
+  // The parser reads the end of the file as a control character, counts it and quotes it.
+  where.column = std::min(where.column, static_cast<std::uint32_t>(line.size() + 1));
   const std::string message = error.msg.substr(0, find_unprintable(error.msg));
   findings.error("yaml-syntax", where, "this is not YAML: " + message,
-                 std::string(advice_for(message, line.substr(0, line.find('\n')))));
+                 std::string(advice_for(message, line)));
 }
 
 // The parser takes the end of the file for the end of a quote, and all in between for the value.
@@ -347,12 +358,18 @@ bool read_yaml(const std::string& text, std::uint32_t file, EntryHandler& handle
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);
-    while (parser.HandleNextDocument(reader)) {
+    while (!reader.stuck_at() && parser.HandleNextDocument(reader)) {
     }
   } catch (const YAML::ParserException& error) {
     if (!report_open_quote(reader.last_quoted(), text, findings)) {
       report_syntax(error, text, file, reader, findings);
     }
+    return false;
+  }
+  if (reader.stuck_at()) {
+    findings.error("yaml-syntax", *reader.stuck_at(),
+                   "this is not YAML: no key and no value begins so",
+                   "remove it, or put what begins so in quotes");
     return false;
   }
   if (report_open_quote(reader.last_quoted(), text, findings)) return false;

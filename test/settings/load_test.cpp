@@ -176,6 +176,15 @@ TEST(Load, ADirectoryWithoutFilesIsAnError) {
             "error: conf has no *.yaml or *.yml file in it [no-files]\n");
 }
 
+TEST(Load, AnEscapeThatTheFileEndsIsShownWithoutTheParsersMarkOfTheEnd) {
+  const Loaded loaded = load_text("workers: \"\\");
+  EXPECT_EQ(render(loaded.findings, loaded.sources),
+            "conf/a.yaml:1:12: error: this is not YAML: unknown escape character:  [yaml-syntax]\n"
+            "    workers: \"\\\n"
+            "               ^\n"
+            "    between \" and \" a backslash is written \\\\; between ' and ' it is itself\n");
+}
+
 TEST(Load, ValuesKnowTheirPlace) {
   const Loaded loaded = load_text(kGood);
   const Settings& settings = loaded.settings;
