@@ -9,6 +9,7 @@
 #include <csignal>
 
 #include "listeners/access_log_file.h"
+#include "listeners/descriptor_limit.h"
 
 namespace ocsproxy {
 namespace {
@@ -23,6 +24,7 @@ sigset_t control_signals() {
 }  // namespace
 
 Result<std::unique_ptr<LocalLoader>> LocalLoader::start(LoadFunction load, const Log& log) {
+  raise_descriptor_limit();
   std::unique_ptr<LocalLoader> loader(new LocalLoader(std::move(load), log));
   auto first = loader->load_(nullptr);
   if (!first) return std::move(first).error();

@@ -16,9 +16,9 @@ namespace ocsproxy {
 // drain) that `run_supervisor` takes otherwise. Loads run in `receive()`, on the caller's thread.
 class LocalLoader final : public ControlSource {
  public:
-  // Makes the first load, so that its errors can end the process before anything is served, and
-  // blocks the signals named above for this thread and the threads it starts. The error is that of
-  // `load`. `log` outlives the loader.
+  // Raises the limit of open files and makes the first load, so that its errors can end the process
+  // before anything is served, and blocks the signals named above for this thread and the threads
+  // it starts. The error is that of `load`. `log` outlives the loader.
   static Result<std::unique_ptr<LocalLoader>> start(LoadFunction load, const Log& log);
   ~LocalLoader() override = default;
   LocalLoader(const LocalLoader&) = delete;

@@ -14,6 +14,7 @@
 #include "base/units.h"
 #include "listeners/access_log_file.h"
 #include "listeners/child_process.h"
+#include "listeners/descriptor_limit.h"
 #include "listeners/message_channel.h"
 #include "listeners/privileges.h"
 
@@ -98,7 +99,7 @@ class Supervisor {
   bool loader_heard_ = false;             // all that it had to say
   bool reload_wanted_ = false;
   bool reopen_wanted_ = false;
-  bool stopping_ = false;
+  int stops_ = 0;  // how often the administrator said so
   int first_tries_ = 0;
   milliseconds back_off_{};
   std::optional<Clock::time_point> start_at_;  // the server is dead until then
@@ -136,7 +137,7 @@ int Supervisor::run() {
 
 // One thing at a time: neither while a load is made or taken over.
 void Supervisor::fulfil_wishes() {
-  if (loader_ || answer_awaited_ || stopping_) return;
+  if (loader_ || answer_awaited_ || stops_ > 0) return;
   if (std::exchange(reopen_wanted_, false)) reopen_log();
   if (std::exchange(reload_wanted_, false)) start_loader();
 }
@@ -255,8 +256,11 @@ void Supervisor::start_loader() {
   if (!child) {
     not_loaded("no process could be started for it", kUnusable);
   } else if (child->pid == 0) {
+    // Also an offer that no server has taken yet holds its sockets.
+    std::optional<EncodedBundle> last = std::move(offered_ ? offered_ : good_);
     offered_.reset();
-    run_loader(self, options_.load, std::move(good_), std::move(child->channel));
+    good_.reset();
+    run_loader(self, options_.load, std::move(last), std::move(child->channel));
   } else {
     loader_ = *std::move(child);
   }
@@ -273,7 +277,7 @@ void Supervisor::on_loader_message() {
   Message message = *std::move(*received);
   loader_.channel = {};
   loader_heard_ = true;
-  if (stopping_) return;
+  if (stops_ > 0) return;
   if (message.type == MessageType::unloadable && message.descriptors.size() == 1) {
     const auto text = read_sealed_memory(message.descriptors.front().get());
     not_loaded(text ? *text : text.error().detail,
@@ -290,7 +294,7 @@ void Supervisor::on_loader_message() {
 
 void Supervisor::on_loader_end(int status) {
   loader_ = {};
-  if (!loader_heard_ && !stopping_) not_loaded("the loader " + describe_end(status), kUnusable);
+  if (!loader_heard_ && stops_ == 0) not_loaded("the loader " + describe_end(status), kUnusable);
 }
 
 void Supervisor::loaded(EncodedBundle bundle) {
@@ -407,7 +411,7 @@ void Supervisor::on_server_end(int status) {
   const bool taking_over = std::exchange(answer_awaited_, false);
   server_ = {};
   if (exit_status_) return;
-  if (stopping_) {
+  if (stops_ > 0) {
     const bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (!well) log_.warning(end);
     exit_status_ = well ? 0 : kErrors;
@@ -441,19 +445,20 @@ void Supervisor::kill_server() {
 // ---- the administrator's wishes
 
 void Supervisor::stop() {
-  const bool insists = std::exchange(stopping_, true);
+  ++stops_;
   if (loader_) ::kill(loader_.pid, SIGKILL);
   if (!server_) {
     exit_status_ = 0;
     return;
   }
-  if (insists || !server_.channel.send(MessageType::drain, {}, {}, kPatience)) {
+  // Once: finish what is under way. Twice: end at once, in good order. Then there is no asking.
+  if (stops_ > 2 || !server_.channel.send(MessageType::drain, {}, {}, kPatience)) {
     kill_server();
     return;
   }
   const auto& bundle = good_ ? good_ : offered_;
   const auto summary = decode_summary(*bundle);
-  const milliseconds drain = summary ? summary->drain : milliseconds(0);
+  const milliseconds drain = summary && stops_ == 1 ? summary->drain : milliseconds(0);
   kill_at_ = Clock::now() + drain + options_.drain_grace;
 }
 
@@ -479,6 +484,7 @@ int run_supervisor(const SupervisorOptions& options, const Log& log) {
     log.error(account.error().detail);
     return kUnusable;
   }
+  raise_descriptor_limit();
   return Supervisor(options, log, *std::move(account)).run();
 }
 

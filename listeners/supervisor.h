@@ -12,7 +12,7 @@
 //
 //   SIGHUP           load again; a load that fails, or that the server refuses, changes nothing
 //   SIGUSR1          open the access log again (after it was renamed) and pass it on
-//   SIGTERM, SIGINT  drain; a second one ends the server at once
+//   SIGTERM, SIGINT  drain; a second one tells the server to end at once, a third one kills it
 #pragma once
 
 #include <chrono>
@@ -42,10 +42,10 @@ struct SupervisorOptions {
   std::chrono::milliseconds drain_grace{5'000};
 };
 
-// Runs until the server has been drained. Precondition: effective user root, and no thread exists.
-// Returns the exit status: 0 after a drain; 1 when the first load has errors, the server refuses
-// it, or the server dies from it again and again; 2 when the configuration cannot be read or the
-// account does not fit.
+// Raises the limit of open files, and runs until the server has been drained. Precondition:
+// effective user root, and no thread exists. Returns the exit status: 0 after a drain; 1 when the
+// first load has errors, the server refuses it, or the server dies from it again and again; 2 when
+// the configuration cannot be read or the account does not fit.
 int run_supervisor(const SupervisorOptions& options, const Log& log);
 
 }  // namespace ocsproxy

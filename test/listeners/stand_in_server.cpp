@@ -142,7 +142,7 @@ class Server {
         bundle_.access_log = std::move(message.access_log);
         break;
       case ControlMessage::Kind::drain:
-        ended_ = draining_ || !words_.has("lingers");
+        ended_ = !words_.has("stays") && (draining_ || !words_.has("lingers"));
         draining_ = true;
     }
   }

@@ -21,6 +21,7 @@ namespace ocsproxy::test {
 //   refuse TEXT             the server refuses the load
 //   server-dies             the server dies from the load
 //   lingers                 the server does not end when it is told to drain, but when told again
+//   stays                   not then either
 LoadFunction stand_in_load(std::string path);
 
 // Serves until it is drained. What a client may say:

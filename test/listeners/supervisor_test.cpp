@@ -342,6 +342,16 @@ TEST_F(Supervised, warnings_of_a_load_are_logged) {
   EXPECT_THAT(log(), HasSubstr("warning: the certificate expires in 7 days"));
 }
 
+TEST_F(Supervised, load_that_no_server_took_does_not_stand_in_the_way_of_the_next) {
+  options_.first_back_off = 60s;
+  configure("generation 1\nserver-dies");
+  start();
+  ASSERT_TRUE(logs("started again in"));
+  configure("generation 2");
+  reload();
+  EXPECT_TRUE(serves("2")) << log();
+}
+
 // ---- the log
 
 TEST_F(Supervised, log_is_opened_again_by_root_for_the_server_and_its_successor) {
@@ -383,6 +393,18 @@ TEST_F(Supervised, drain_leaves_the_server_its_time_and_a_second_sigterm_does_no
   supervisor_->signal(SIGTERM);
   EXPECT_EQ(end(300ms), -1);
   EXPECT_TRUE(test::process_exists(pid));
+  EXPECT_EQ(stop(), 0);
+  EXPECT_FALSE(test::process_exists(pid));
+}
+
+TEST_F(Supervised, third_sigterm_kills_a_server_that_does_not_end) {
+  options_.drain_grace = 60s;
+  start_and_serve("stays\ndrain 60000");
+  const pid_t pid = server();
+  for (int i = 0; i < 2; ++i) {
+    supervisor_->signal(SIGTERM);
+    EXPECT_EQ(end(300ms), -1);
+  }
   EXPECT_EQ(stop(), 1);
   EXPECT_FALSE(test::process_exists(pid));
 }
