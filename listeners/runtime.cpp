@@ -171,8 +171,8 @@ void Runtime::start_workers(std::size_t count, const settings::Settings& setting
         [this](LogLevel level, std::string_view text) { log_.write(level, text); });
   }
   for (std::size_t i = 0; i < count; ++i) {
-    workers_.push_back(
-        std::make_unique<Worker>(i, via_, log_, access_log_ ? &access_log_->ring(i) : nullptr));
+    workers_.push_back(std::make_unique<Worker>(i, count, via_, log_,
+                                                access_log_ ? &access_log_->ring(i) : nullptr));
   }
 }
 

@@ -13,7 +13,6 @@ namespace ocsproxy {
 namespace {
 
 // Connections of one worker to one target, leased, pinned and idle.
-constexpr std::uint32_t kTargetConnections = 4096;
 
 }  // namespace
 
@@ -32,8 +31,10 @@ struct Worker::Endpoint {
   std::chrono::milliseconds last_complaint{-60'000};
 };
 
-Worker::Worker(std::size_t index, std::string_view via, const Log& log, AccessLogRing* access_log)
+Worker::Worker(std::size_t index, std::size_t workers, std::string_view via, const Log& log,
+               AccessLogRing* access_log)
     : index_(index),
+      workers_(static_cast<std::uint32_t>(workers)),
       log_(log),
       work_(boost::asio::make_work_guard(io_)),
       reactor_(io_),
@@ -136,7 +137,8 @@ Result<LocalRef<Target>> Worker::target_for(const settings::Rule& rule, const Sn
                 .addresses = {},
                 .port = *to.port,
                 .bridging = *rule.bridging,
-                .tls_policy = {}};
+                .tls_policy = {},
+                .limit = (*to.limits.connections + workers_ - 1) / workers_};
   for (const auto& address : to.addresses) key.addresses.push_back(*address);
   const UpstreamPolicy policy{
       .roots = snapshot.roots, .minimum_version = *to.minimum_version, .legacy = *to.legacy};
@@ -154,7 +156,7 @@ Result<LocalRef<Target>> Worker::target_for(const settings::Rule& rule, const Sn
     if (!made) return std::move(made).error();
     context = *std::move(made);
   }
-  auto target = make_local<Target>(reactor_, key, std::move(context), kTargetConnections);
+  auto target = make_local<Target>(reactor_, key, std::move(context));
   targets_.emplace(std::move(key), target);
   return target;
 }

@@ -56,7 +56,8 @@ struct WorkerEndpoint {
 class Worker {
  public:
   // `via`, `log` and `access_log` (may be null) outlive the worker.
-  Worker(std::size_t index, std::string_view via, const Log& log, AccessLogRing* access_log);
+  Worker(std::size_t index, std::size_t workers, std::string_view via, const Log& log,
+         AccessLogRing* access_log);
   // Joins the thread. Nothing of it is left: connections, upstream connections, timers.
   ~Worker();
   Worker(const Worker&) = delete;  // its thread points at it
@@ -99,6 +100,7 @@ class Worker {
   void stop_when_empty();
 
   const std::size_t index_;
+  const std::uint32_t workers_;  // how many there are
   const Log& log_;
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;

@@ -203,7 +203,9 @@ Task<Result<Lease>> acquire_connection(Services& services, LocalRef<Target> targ
       Error full{.kind = ErrorKind::overloaded,
                  .side = Side::upstream,
                  .phase = Phase::connect,
-                 .detail = "all connections to " + target->key().site + " are in use"};
+                 .detail = "all " + std::to_string(*rule.to->limits.connections) +
+                           " connections to " + target->key().site +
+                           " that to.limits.connections permits are in use"};
       report(services, *target, rule, full);
       co_return full;
     }

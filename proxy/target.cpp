@@ -81,15 +81,14 @@ PinnedConnection Lease::pin(std::uint64_t client_id) && {
 
 // ---- targets
 
-Target::Target(Reactor& reactor, TargetKey key, std::unique_ptr<UpstreamContext> tls,
-               std::uint32_t limit)
-    : reactor_(reactor), key_(std::move(key)), limit_(limit), tls_(std::move(tls)) {}
+Target::Target(Reactor& reactor, TargetKey key, std::unique_ptr<UpstreamContext> tls)
+    : reactor_(reactor), key_(std::move(key)), tls_(std::move(tls)) {}
 
 // Every connection holds a slot, and every slot holds the target: none is left.
 Target::~Target() = default;
 
 ConnectionSlot Target::take_slot() {
-  if (used_ >= limit_) {
+  if (used_ >= key_.limit) {
     // An idle connection that did not suit this request makes room for one that does.
     if (idle_.empty()) return {};
     drop_idle(idle_.front().get());

@@ -36,7 +36,8 @@ struct TargetKey {
   std::vector<std::string> addresses;  // IP addresses or names; empty: resolve `site`
   std::uint16_t port = 0;
   settings::Bridging bridging = settings::Bridging::https;
-  std::string tls_policy;  // UpstreamContext::identity(); "" with bridging http
+  std::string tls_policy;   // UpstreamContext::identity(); "" with bridging http
+  std::uint32_t limit = 0;  // connections that this worker may have: leased, pinned and idle
 
   friend auto operator<=>(const TargetKey&, const TargetKey&) = default;
 };
@@ -161,9 +162,8 @@ class Turn {
 // addresses failed lately, and how many connections it may have.
 class Target final : public LocalRefCounted {
  public:
-  // `tls` is null with bridging http. `limit`: connections of this worker, leased, pinned and idle.
-  Target(Reactor& reactor, TargetKey key, std::unique_ptr<UpstreamContext> tls,
-         std::uint32_t limit);
+  // `tls` is null with bridging http.
+  Target(Reactor& reactor, TargetKey key, std::unique_ptr<UpstreamContext> tls);
   ~Target() override;
 
   const TargetKey& key() const { return key_; }
@@ -199,7 +199,6 @@ class Target final : public LocalRefCounted {
 
   Reactor& reactor_;
   const TargetKey key_;
-  const std::uint32_t limit_;
   const std::unique_ptr<UpstreamContext> tls_;
   Failover failover_;
   std::uint32_t used_ = 0;

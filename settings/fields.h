@@ -22,6 +22,7 @@ struct NumberRange {
   std::uint32_t most;
 };
 inline constexpr NumberRange kPortRange{1, 65535};
+inline constexpr NumberRange kConnectionsRange{1, 10'000'000};
 
 struct DurationRange {
   milliseconds least;

@@ -9,7 +9,6 @@ namespace {
 
 using std::chrono::hours;
 
-constexpr NumberRange kConnections{1, 10'000'000};
 constexpr DurationRange kTimeout{milliseconds(1), hours(24 * 7)};
 constexpr std::array<Word<TlsVersion>, 2> kVersions{
     {{"1.2", TlsVersion::tls1_2}, {"1.3", TlsVersion::tls1_3}}};
@@ -119,7 +118,7 @@ void read_limits(Fields& listener_fields, Listener::Limits& limits) {
   const Node* const node = listener_fields.find("limits");
   if (node == nullptr) return;
   Fields fields(*node, "\"limits\"", listener_fields.findings());
-  fields.number("connections", kConnections, limits.connections);
+  fields.number("connections", kConnectionsRange, limits.connections);
   fields.finish();
 }
 

@@ -74,6 +74,11 @@ void read_target(const Node& node, Bridging bridging, Target& target, Findings& 
   Located<bool> original_host;
   fields.boolean("original_host", original_host);
   target.original_host = *original_host;
+  if (const Node* const limits = fields.find("limits")) {
+    Fields limit_fields(*limits, "the \"limits\" of \"to\"", findings);
+    limit_fields.number("connections", kConnectionsRange, target.limits.connections);
+    limit_fields.finish();
+  }
   const Node* const tls = fields.find("tls");
   fields.finish();
   if (tls != nullptr && bridging == Bridging::https) {

@@ -111,6 +111,10 @@ struct Target {  // `to`
   bool original_host = false;
   Located<TlsVersion> minimum_version{TlsVersion::tls1_2, {}};
   Located<bool> legacy{false, {}};  // TLS 1.0 and SHA-1 chains, for this target alone
+  struct Limits {
+    // Open connections over all workers, each of which has its share and at least one.
+    Located<std::uint32_t> connections{20000, {}};
+  } limits;
 };
 
 struct Rule {

@@ -68,7 +68,7 @@ void write(std::ostream& out, const Listener& listener) {
 void write(std::ostream& out, const Target& to) {
   out << "  to " << *to.site << " at " << texts(to.addresses) << " port " << *to.port
       << " original_host " << yes(to.original_host) << " from TLS " << version(*to.minimum_version)
-      << " legacy " << yes(*to.legacy) << '\n';
+      << " legacy " << yes(*to.legacy) << " connections " << *to.limits.connections << '\n';
 }
 
 void write(std::ostream& out, const Rule& rule) {
