@@ -1,5 +1,8 @@
 #include "base/free_list.h"
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -22,53 +25,68 @@ constexpr std::uint32_t kKeptBlocks = 4096;
 
 // Four classes to a power of two from 32 bytes on, so that at most a fifth is wasted:
 // 32, 40, 48, 56, 64, 80, 96, ... up to 128 KiB.
-constexpr std::size_t kSmallest = 32;
+constexpr std::uint32_t kSmallestBits = 5;
+constexpr std::size_t kSmallest = std::size_t{1} << kSmallestBits;
 constexpr std::size_t class_size(std::uint32_t index) {
   const std::size_t base = kSmallest << (index / 4);
   return base + base / 4 * (index % 4);
 }
-constexpr std::size_t kLargest = class_size(kClasses - 1) + class_size(kClasses - 1) / 4;
+constexpr std::size_t kLargest = class_size(kClasses - 1);
 
-[[maybe_unused]] std::uint32_t class_of(std::size_t size) {
+constexpr std::uint32_t class_of(std::size_t size) {
   if (size <= kSmallest) return 0;
-  const auto bits =
-      static_cast<std::uint32_t>(63 - __builtin_clzll(size - 1));  // 2^bits < size <= 2^(bits+1)
-  const std::size_t base = std::size_t{1} << bits;
-  const auto quarter = static_cast<std::uint32_t>((size - base + base / 4 - 1) / (base / 4));
-  return (bits - 5) * 4 + quarter;
+  const auto bits = static_cast<std::uint32_t>(std::bit_width(size - 1) - 1);
+  const auto quarter = static_cast<std::uint32_t>((size - 1) >> (bits - 2)) & 3;
+  return (bits - kSmallestBits) * 4 + quarter + 1;
 }
+
+constexpr bool classes_fit() {
+  for (std::uint32_t index = 0; index < kClasses; ++index) {
+    if (class_of(class_size(index)) != index) return false;
+    if (index + 1 < kClasses && class_of(class_size(index) + 1) != index + 1) return false;
+  }
+  return true;
+}
+static_assert(classes_fit());
+
+constexpr std::array<std::uint32_t, kClasses> kKept = [] {
+  std::array<std::uint32_t, kClasses> kept{};
+  for (std::uint32_t index = 0; index < kClasses; ++index) {
+    kept[index] = static_cast<std::uint32_t>(
+        std::min<std::size_t>(kKeptBytes / class_size(index), kKeptBlocks));
+  }
+  return kept;
+}();
 
 struct Block {
   Block* next;
 };
 
+// Zero to begin with and without a destructor, so that reaching it costs one instruction.
 struct ThreadLists {
-  Block* head[kClasses] = {};
-  std::uint32_t count[kClasses] = {};
-  std::uint64_t system_calls = 0;
+  Block* head[kClasses];
+  std::uint32_t count[kClasses];
+  std::uint64_t system_calls;
+  bool guarded;  // the thread's end gives the blocks back
+  bool closed;   // it has
+};
+constinit thread_local ThreadLists mine{};
 
-  ~ThreadLists() {
-    for (Block*& first : head) {
+struct Guard {
+  Guard() { mine.guarded = true; }
+  ~Guard() {
+    for (Block*& first : mine.head) {
       while (first != nullptr) {
         Block* const next = first->next;
         std::free(reinterpret_cast<char*>(first) - sizeof(Header));
         first = next;
       }
     }
-    closed = true;
+    mine.closed = true;
   }
-  bool closed = false;
 };
 
-ThreadLists& lists() {
-  thread_local ThreadLists mine;
-  return mine;
-}
-
-[[maybe_unused]] std::uint32_t kept_blocks(std::uint32_t size_class) {
-  const std::size_t by_bytes = kKeptBytes / class_size(size_class);
-  return by_bytes < kKeptBlocks ? static_cast<std::uint32_t>(by_bytes) : kKeptBlocks;
-}
+[[maybe_unused, gnu::noinline]] void guard_this_thread() { thread_local const Guard guard; }
 
 void* from_system(std::size_t capacity, std::uint32_t size_class) noexcept {
   void* const raw = std::malloc(sizeof(Header) + capacity);
@@ -85,16 +103,11 @@ void* allocate(std::size_t size) noexcept {
 #ifdef OCSPROXY_SANITIZED
   return from_system(size, kNoClass);
 #else
-  ThreadLists& mine = lists();
   if (size > kLargest || mine.closed) {
     ++mine.system_calls;
     return from_system(size, kNoClass);
   }
   const std::uint32_t index = class_of(size);
-  if (index >= kClasses) {
-    ++mine.system_calls;
-    return from_system(size, kNoClass);
-  }
   if (Block* const block = mine.head[index]; block != nullptr) {
     mine.head[index] = block->next;
     --mine.count[index];
@@ -109,9 +122,9 @@ void release(void* block) noexcept {
   if (block == nullptr) return;
   Header* const header = header_of(block);
 #ifndef OCSPROXY_SANITIZED
-  ThreadLists& mine = lists();
   const std::uint32_t index = header->size_class;
-  if (index != kNoClass && !mine.closed && mine.count[index] < kept_blocks(index)) {
+  if (index != kNoClass && !mine.closed && mine.count[index] < kKept[index]) {
+    if (!mine.guarded) guard_this_thread();
     mine.head[index] = new (block) Block{mine.head[index]};
     ++mine.count[index];
     return;
@@ -134,6 +147,6 @@ void* reallocate(void* block, std::size_t size) noexcept {
   return larger;
 }
 
-std::uint64_t system_calls() noexcept { return lists().system_calls; }
+std::uint64_t system_calls() noexcept { return mine.system_calls; }
 
 }  // namespace ocsproxy::free_list
