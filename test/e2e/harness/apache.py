@@ -2,6 +2,9 @@
 
 Every answer says in X-User whom the connection belongs to, and in X-Peer-Port which connection of
 the proxy it came on.
+
+gss-ntlmssp 1.2.0 (Debian 12) refuses NTLM messages without the eight bytes of VERSION, which curl,
+like old clients, leaves out. A hook in Apache puts them in, after the wire and before the login.
 """
 import base64
 import contextlib
@@ -11,7 +14,8 @@ from .addresses import free_port
 from .nginx import wait_for
 from .process import Process
 
-MODULES = "mpm_event authn_core authz_core authz_user auth_basic authn_file auth_gssapi headers".split()
+MODULES = ("mpm_event authn_core authz_core authz_user auth_basic authn_file auth_gssapi headers "
+           "lua").split()
 CONFIGURATION = """
 ServerRoot {folder}
 ServerName pool.example.internal
@@ -32,6 +36,7 @@ DocumentRoot {folder}/apache
   Header always set X-Peer-Port "expr=%{{REMOTE_PORT}}"
 </Location>
 <Location "/ntlm">
+  LuaHookAccessChecker {folder}/ntlm-version.lua complete
   AuthType GSSAPI
   AuthName Pool
   GssapiAllowedMech ntlmssp
@@ -53,6 +58,45 @@ SSLEngine on
 SSLCertificateFile {chain}
 SSLCertificateKeyFile {key}
 """
+# Messages of type 1 and 3 end their fixed part at `head` when VERSION is left out. A field there is
+# length, capacity, offset; with eight zero bytes put in, everything behind them is eight further on.
+VERSION = r"""
+local shapes = {
+  ["\1"] = {head = 32, fields = {16, 24}},
+  ["\3"] = {head = 64, fields = {12, 20, 28, 36, 44, 52}},
+}
+
+local function completed(message)
+  local shape = shapes[message:match("^NTLMSSP\0([\1\3])\0\0\0")]
+  if not shape or #message < shape.head then return message end
+  local payload = #message
+  for _, at in ipairs(shape.fields) do
+    local length, _, offset = string.unpack("<I2I2I4", message, at + 1)
+    if length > 0 then payload = math.min(payload, offset) end
+  end
+  if payload >= shape.head + 8 then return message end
+  local head = message:sub(1, shape.head)
+  for _, at in ipairs(shape.fields) do
+    local offset = string.unpack("<I4", head, at + 5)
+    head = head:sub(1, at + 4) .. string.pack("<I4", offset + 8) .. head:sub(at + 9)
+  end
+  return head .. ("\0"):rep(8) .. message:sub(shape.head + 1)
+end
+
+local function decoded(r, token)
+  local message = r:base64_decode(token)  -- without a NUL that it ends in
+  local size = #token // 4 * 3 - #token:match("=*$")
+  return message .. ("\0"):rep(size - #message)
+end
+
+function complete(r)
+  local token = (r.headers_in["Authorization"] or ""):match("^NTLM (.+)$")
+  if token then
+    r.headers_in["Authorization"] = "NTLM " .. r:base64_encode(completed(decoded(r, token)))
+  end
+  return apache2.DECLINED
+end
+"""
 
 
 @contextlib.contextmanager
@@ -65,6 +109,7 @@ def serving(folder, users, leaf=None, address="127.0.0.1"):
         (files / name / "page.txt").write_text(f"{name} page\n")
     ntlm_users = folder / "ntlm-users"
     ntlm_users.write_text("".join(f"CONTOSO:{user}:{word}\n" for user, word in users.items()))
+    (folder / "ntlm-version.lua").write_text(VERSION)
     (folder / "apache-basic").write_text("".join(
         f"{user}:{{SHA}}{sha1(word)}\n" for user, word in users.items()))
     modules = [*MODULES, *(["ssl"] if leaf else [])]
