@@ -206,8 +206,10 @@ def test_an_unknown_scheme_pins_like_a_known_one(folder, pki, scheme):
             assert stranger.get("/script-0/x").body != mine
 
 
-@pytest.mark.parametrize("scheme", ["Basic", "Bearer", "basic"])
-def test_schemes_of_the_request_alone_do_not_pin(folder, pki, scheme):
+@pytest.mark.parametrize("credentials", [
+    "Basic abcd", "Bearer abcd", "basic abcd",
+    'Digest username="a", realm="b", nonce="c", uri="/script-0/x", response="d"'])
+def test_schemes_of_the_request_alone_do_not_pin(folder, pki, credentials):
     def serve(connection):
         while connection.read_request():
             connection.respond(str(connection.number).encode())
@@ -215,7 +217,8 @@ def test_schemes_of_the_request_alone_do_not_pin(folder, pki, scheme):
         numbers = set()
         for _ in range(8):
             with made.client() as client:
-                numbers.add(client.get("/script-0/x", fields=[f"Authorization: {scheme} abcd"]).body)
+                answer = client.get("/script-0/x", fields=[f"Authorization: {credentials}"])
+                numbers.add(answer.body)
         assert len(numbers) < 8
 
 
