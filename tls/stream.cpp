@@ -273,11 +273,15 @@ Stream::End Stream::peek_end() {
     return End::broken;
   }
   std::size_t seen = 0;
-  if (SSL_peek_ex(ssl_.get(), &byte, 1, &seen) == 1) {
+  const bool data = SSL_peek_ex(ssl_.get(), &byte, 1, &seen) == 1;
+  const IoResult result = data ? IoResult{} : fail_read(SSL_get_error(ssl_.get(), 0));
+  // Looking may have made OpenSSL answer, such as with an alert because close_notify is missing.
+  // What stayed in the worker's buffer would go out on another stream.
+  if (records_.used != 0) (void)send_gathered();
+  if (data) {
     drained_ = false;
     return End::none;
   }
-  const IoResult result = fail_read(SSL_get_error(ssl_.get(), 0));
   if (result.status == IoStatus::would_block) return End::none;
   ended_ = result.status;
   return ended_ == IoStatus::closed ? End::half_closed : End::broken;
@@ -371,8 +375,13 @@ IoStatus Stream::try_handshake() {
     (void)send_gathered();  // the alert that says why
     return IoStatus::failed;
   }
-  if (!send_gathered() || flush() == IoStatus::failed) return IoStatus::failed;
-  return result == 1 ? IoStatus::ok : IoStatus::would_block;
+  const bool sent = send_gathered() && flush() != IoStatus::failed;
+  if (result == 1) {
+    // A client may have sent its request behind its Finished and gone: what it sent can be read
+    // although it no longer takes our tickets. That it has gone is seen behind the request.
+    return sent || SSL_is_server(ssl_.get()) == 1 ? IoStatus::ok : IoStatus::failed;
+  }
+  return sent ? IoStatus::would_block : IoStatus::failed;
 }
 
 void Stream::fail_handshake() {

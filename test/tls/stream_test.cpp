@@ -20,15 +20,24 @@ namespace {
 
 constexpr std::string_view kSite = "pool.contoso.local";
 
-// Two streams joined by a socket pair inside one reactor, plain or after a TLS handshake.
-class StreamPair : public ::testing::TestWithParam<bool> {
+// Two streams joined by a socket pair inside one reactor.
+class Streams : public ::testing::Test {
  protected:
   void SetUp() override {
     int fds[2];
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
     left_ = std::make_unique<Stream>(reactor_, Descriptor(fds[0]), false, records_);
     right_ = std::make_unique<Stream>(reactor_, Descriptor(fds[1]), false, records_);
-    if (!GetParam()) return;
+  }
+  void TearDown() override {
+    left_.reset();
+    right_.reset();
+    reactor_.stop();
+    io_.run();
+  }
+
+  // The handshake comes next; the right one is the server.
+  void start_tls() {
     const MadeCertificate root = made(library_, authority_request("Test Root"));
     const MadeCertificate leaf = made(library_, server_request({std::string(kSite)}), &root);
     auto server = ServerContext::make(
@@ -41,17 +50,6 @@ class StreamPair : public ::testing::TestWithParam<bool> {
     client_ = *std::move(client);
     left_->start_tls(*client_->new_ssl(kSite));
     right_->start_tls(server_->new_ssl());
-    Task<> left = shake(left_.get());
-    Task<> right = shake(right_.get());
-    left.start();
-    right.start();
-    run_until([&] { return left.done() && right.done(); });
-  }
-  void TearDown() override {
-    left_.reset();
-    right_.reset();
-    reactor_.stop();
-    io_.run();
   }
 
   static Task<> shake(Stream* stream) {
@@ -110,6 +108,21 @@ class StreamPair : public ::testing::TestWithParam<bool> {
   std::unique_ptr<UpstreamContext> client_;
   std::unique_ptr<Stream> left_;
   std::unique_ptr<Stream> right_;
+};
+
+// Plain, or after a TLS handshake.
+class StreamPair : public Streams, public ::testing::WithParamInterface<bool> {
+ protected:
+  void SetUp() override {
+    Streams::SetUp();
+    if (!GetParam()) return;
+    ASSERT_NO_FATAL_FAILURE(start_tls());
+    Task<> left = shake(left_.get());
+    Task<> right = shake(right_.get());
+    left.start();
+    right.start();
+    run_until([&] { return left.done() && right.done(); });
+  }
 };
 
 INSTANTIATE_TEST_SUITE_P(Transports, StreamPair, ::testing::Bool(),
@@ -228,6 +241,13 @@ TEST_P(StreamPair, peer_that_vanishes_is_told_apart_from_one_that_says_goodbye) 
   EXPECT_EQ(left_->peek_end(), GetParam() ? Stream::End::broken : Stream::End::half_closed);
 }
 
+TEST_P(StreamPair, what_looking_at_the_end_makes_tls_say_goes_to_its_own_peer) {
+  ::shutdown(right_->socket().fd(), SHUT_WR);
+  run_until([&] { return left_->socket().hung_up(); });
+  (void)left_->peek_end();
+  EXPECT_EQ(records_.used, 0u) << "the next stream of the worker would send it";
+}
+
 TEST_P(StreamPair, goodbye_of_the_peer_is_seen_without_reading) {
   right_->finish_writing();
   run_until([&] { return left_->socket().hung_up(); });
@@ -246,6 +266,29 @@ TEST_P(StreamPair, large_reads_take_several_records_at_once) {
   ASSERT_EQ(received.data.size(), data.size());
   // One record a read would be 244 of them.
   EXPECT_LT(received.reads, 160);
+}
+
+TEST_F(Streams, what_came_behind_the_handshake_is_read_although_its_sender_takes_no_tickets) {
+  ASSERT_NO_FATAL_FAILURE(start_tls());
+  const std::string request = "GET / HTTP/1.1\r\n\r\n";
+  // All of it before the server sees the client's Finished: nothing here waits.
+  const auto ask_and_vanish = [](Stream* stream, const std::string* data) -> Task<> {
+    co_await shake(stream);
+    co_await send_all(stream, data, data->size(), false);
+    ::shutdown(stream->socket().fd(), SHUT_RDWR);
+  };
+  const auto serve = [](Stream* stream, Received* into) -> Task<> {
+    co_await shake(stream);
+    co_await receive_all(stream, into, Buffer::kSize);
+  };
+  Received received;
+  Task<> client = ask_and_vanish(left_.get(), &request);
+  Task<> server = serve(right_.get(), &received);
+  client.start();
+  server.start();
+  run_until([&] { return client.done() && server.done(); });
+  EXPECT_EQ(received.data, request);
+  EXPECT_EQ(received.end, IoStatus::failed);
 }
 
 }  // namespace
