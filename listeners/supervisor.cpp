@@ -76,7 +76,7 @@ class Supervisor {
   void on_server_message(const Message& message);
   void on_accepted();
   void on_refused(const std::string& why);
-  void on_server_end(int status);
+  void on_server_end(pid_t pid, int status);
   void start_again_later();
   void kill_server();
 
@@ -215,9 +215,9 @@ void Supervisor::reap() {
     on_loader_end(status);
   }
   if (server_ && ::waitpid(server_.pid, &status, WNOHANG) == server_.pid) {
-    server_.pid = -1;
+    const pid_t pid = std::exchange(server_.pid, -1);  // nobody is to be killed by it any more
     on_server_messages();
-    on_server_end(status);
+    on_server_end(pid, status);
   }
 }
 
@@ -405,8 +405,8 @@ void Supervisor::on_refused(const std::string& why) {
   }
 }
 
-void Supervisor::on_server_end(int status) {
-  const std::string end = "the server " + describe_end(status);
+void Supervisor::on_server_end(pid_t pid, int status) {
+  const std::string end = "the server (pid " + std::to_string(pid) + ") " + describe_end(status);
   const bool lived = Clock::now() - server_.since >= options_.calm;
   const bool taking_over = std::exchange(answer_awaited_, false);
   server_ = {};

@@ -150,7 +150,8 @@ TEST_F(Supervised, server_that_is_killed_is_started_again) {
   ::kill(first, SIGKILL);
   ASSERT_TRUE(serves("1"));
   EXPECT_NE(server(), first);
-  EXPECT_THAT(log(), HasSubstr("error: the server was killed by signal 9 (Killed)"));
+  EXPECT_THAT(log(), HasSubstr("error: the server (pid " + std::to_string(first) +
+                               ") was killed by signal 9 (Killed)"));
   EXPECT_THAT(log(), HasSubstr("the server is started again in 20ms"));
 }
 
