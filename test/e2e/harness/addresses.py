@@ -11,7 +11,7 @@ def own_address():
     the outgoing connection of somebody else between choosing it and binding it."""
     number = next(_counter)
     process = os.getpid() % 60000
-    return f"127.{10 + number // 250 % 200}.{process // 250}.{1 + (process + number) % 250}"
+    return f"127.{10 + number % 200}.{process // 250}.{1 + process % 250}"
 
 
 def free_port(address):
