@@ -14,7 +14,7 @@ namespace ocsproxy {
 // 64 KiB: four TLS records fit, and more gained nothing measurable. One owner; empty until `take`n.
 class Buffer {
  public:
-  static constexpr std::size_t kSize = 64 * 1024;
+  static constexpr std::size_t kSize = std::size_t{64} * 1024;
 
   Buffer() = default;
   Buffer(Buffer&& other) noexcept : data_(std::exchange(other.data_, nullptr)) {}

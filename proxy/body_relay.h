@@ -46,7 +46,7 @@ class Body {
 
   bool ended() const { return ended_; }
   // Large enough that reading several records at once pays.
-  bool bulky() const { return kind_ != Kind::length || remaining_ > 16 * 1024; }
+  bool bulky() const { return kind_ != Kind::length || remaining_ > std::uint64_t{16} * 1024; }
 
  private:
   friend class BodyRelay;

@@ -37,7 +37,7 @@ namespace ocsproxy {
 class Exchange {
  public:
   // The longest request target. IIS refuses longer ones, and ISA's default was 10,240.
-  static constexpr std::size_t kMaxTargetBytes = 16 * 1024;
+  static constexpr std::size_t kMaxTargetBytes = std::size_t{16} * 1024;
 
   // What the client connection does after it.
   enum class After : std::uint8_t {

@@ -15,7 +15,7 @@ namespace {
 
 // In front of a response head as received: room for it to grow when it is rewritten, so that it can
 // lie directly before the body and leave in the same record.
-constexpr std::size_t kHeadroom = 4 * 1024;
+constexpr std::size_t kHeadroom = std::size_t{4} * 1024;
 // More interim responses than any application sends; what is above is an attack or a loop.
 constexpr int kMostInterim = 32;
 

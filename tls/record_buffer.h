@@ -11,7 +11,7 @@ namespace ocsproxy {
 // records of 16 KiB, each with at most 5 + 1 + 16 bytes of framing, padded block ciphers a little
 // more) and the head in front of it.
 struct RecordBuffer {
-  static constexpr std::size_t kSize = 80 * 1024;
+  static constexpr std::size_t kSize = std::size_t{80} * 1024;
   std::array<char, kSize> bytes;
   std::size_t used = 0;
 };

@@ -17,7 +17,7 @@ namespace ocsproxy {
 namespace {
 
 // A peer that makes us answer (key updates, alerts) without reading the answers is cut off here.
-constexpr std::size_t kLargestSpill = 256 * 1024;
+constexpr std::size_t kLargestSpill = std::size_t{256} * 1024;
 // Bodies: four records at once. One record else (OpenSSL's own default), since a peer decides how
 // long a half-received record keeps the buffer.
 constexpr std::size_t kBulkReadSize = 4 * (16 * 1024 + 256) + 64;
