@@ -14,6 +14,7 @@ packages_for() {
              python3-pytest-xdist python3-cryptography nginx-light apache2-bin \
              libapache2-mod-auth-gssapi gss-ntlmssp nodejs:node npm:npm iproute2 nftables procps \
              util-linux ;;
+    perf)  echo nginx-light haproxy h2o wrk libbenchmark-dev python3 python3-cryptography util-linux ;;
     full)  echo clang-tidy:clang-tidy clang:clang++ libbenchmark-dev chromium ;;
     *)     echo "packages_for: no purpose is called '$1'" >&2; return 1 ;;
   esac
@@ -43,14 +44,16 @@ install_quietly() (
   chmod 755 "$policy"
 
   export DEBIAN_FRONTEND=noninteractive
-  running() { grep -lxE 'nginx|apache2' /proc/[0-9]*/comm 2>/dev/null | sort || true; }
+  running() { grep -lxE 'nginx|apache2|haproxy|h2o' /proc/[0-9]*/comm 2>/dev/null | sort || true; }
   before=$(running)
   apt-get update -qq
   apt-get install -y -qq --no-install-recommends "$@" >/dev/null
   for package in "$@"; do
     # A test's origin is started by the test; the machine's next boot must not start one.
-    [[ $package != nginx-light ]] || update-rc.d nginx disable >/dev/null 2>&1 ||
-      echo "packages: nginx stays enabled at boot; disable it if this machine should not run it" >&2
+    service=${package%-light}
+    [[ $service =~ ^(nginx|haproxy|h2o)$ ]] || continue
+    update-rc.d "$service" disable >/dev/null 2>&1 ||
+      echo "packages: $service stays enabled at boot; disable it if this machine should not run it" >&2
   done
   started=$(comm -13 <(echo "$before") <(running))
   if [[ -n $started ]]; then
