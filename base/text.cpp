@@ -1,15 +1,16 @@
 #include "base/text.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstring>
 #include <vector>
 
-namespace ocsproxy {
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
-bool is_token_char(unsigned char c) {
-  static constexpr std::string_view kOthers = "!#$%&'*+-.^_`|~";
-  const char ch = static_cast<char>(c);
-  return is_digit(ch) || is_alpha(ch) || kOthers.find(ch) != std::string_view::npos;
-}
+namespace ocsproxy {
 
 bool is_token(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
@@ -17,12 +18,104 @@ bool is_token(std::string_view text) {
   });
 }
 
+namespace {
+
+// Pieces shorter than a word are read as two that overlap, so that no byte is looked at alone.
+template <typename Word>
+Word load(const char* from) {
+  Word word = 0;
+  std::memcpy(&word, from, sizeof word);
+  return word;
+}
+
+constexpr std::uint64_t kOnes = 0x0101010101010101;
+constexpr std::uint64_t kTops = 0x8080808080808080;
+
+// The capital letters among eight bytes become small ones.
+constexpr std::uint64_t lower_word(std::uint64_t word) {
+  const std::uint64_t low = word & ~kTops;
+  const std::uint64_t from_a = low + kOnes * (0x80 - 'A');
+  const std::uint64_t above_z = low + kOnes * (0x80 - 'Z' - 1);
+  return word | (((from_a ^ above_z) & ~word & kTops) >> 2);
+}
+
+// A set top bit where one of eight bytes is a control character. HTAB counts too, and a byte behind
+// another hit may: so a hit is looked at byte by byte.
+constexpr std::uint64_t suspicious(std::uint64_t word) {
+  const std::uint64_t low = (word - kOnes * 0x20) & ~word;
+  const std::uint64_t del_as_zero = word ^ (kOnes * 0x7f);
+  const std::uint64_t del = (del_as_zero - kOnes) & ~del_as_zero;
+  return (low | del) & kTops;
+}
+
+constexpr bool is_control(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return (byte < 0x20 && byte != '\t') || byte == 0x7f;
+}
+
+bool any_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), is_control);
+}
+
+}  // namespace
+
 bool iequals(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i) {
+  const std::size_t size = a.size();
+  if (size != b.size()) return false;
+  const auto differ = [&]<typename Word>(std::size_t at, Word) {
+    return lower_word(load<Word>(a.data() + at)) != lower_word(load<Word>(b.data() + at));
+  };
+  if (size >= 8) {
+    for (std::size_t at = 0; at + 8 < size; at += 8) {
+      if (differ(at, std::uint64_t{})) return false;
+    }
+    return !differ(size - 8, std::uint64_t{});
+  }
+  if (size >= 4) return !differ(0, std::uint32_t{}) && !differ(size - 4, std::uint32_t{});
+  for (std::size_t i = 0; i < size; ++i) {
     if (to_lower(a[i]) != to_lower(b[i])) return false;
   }
   return true;
+}
+
+bool has_control(std::string_view text) {
+  const std::size_t size = text.size();
+  std::uint64_t found = 0;
+  if (size >= 8) {
+    found = suspicious(load<std::uint64_t>(text.data() + size - 8));
+    for (std::size_t at = 0; at + 8 < size; at += 8) {
+      found |= suspicious(load<std::uint64_t>(text.data() + at));
+    }
+  } else if (size >= 4) {
+    const std::uint64_t both = load<std::uint32_t>(text.data()) |
+                               std::uint64_t{load<std::uint32_t>(text.data() + size - 4)} << 32;
+    found = suspicious(both);
+  } else {
+    return any_control(text);
+  }
+  return found != 0 && any_control(text);
+}
+
+std::size_t find_control(std::string_view text, std::size_t from) {
+#ifdef __SSE2__
+  const __m128i last_control = _mm_set1_epi8(0x1f);
+  const __m128i tab = _mm_set1_epi8('\t');
+  const __m128i del = _mm_set1_epi8(0x7f);
+  while (from + 16 <= text.size()) {
+    const __m128i block =
+        _mm_loadu_si128(static_cast<const __m128i*>(static_cast<const void*>(text.data() + from)));
+    const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(block, last_control), block);
+    const __m128i bad =
+        _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(block, tab), low), _mm_cmpeq_epi8(block, del));
+    const int mask = _mm_movemask_epi8(bad);
+    if (mask != 0) {
+      return from + static_cast<std::size_t>(std::countr_zero(static_cast<unsigned>(mask)));
+    }
+    from += 16;
+  }
+#endif
+  while (from < text.size() && !is_control(text[from])) ++from;
+  return from;
 }
 
 bool istarts_with(std::string_view text, std::string_view prefix) {

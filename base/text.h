@@ -1,6 +1,7 @@
 // Text without locale: ASCII case, splitting, nearest known word.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -18,10 +19,25 @@ constexpr int hex_value(char c) {
   return l >= 'a' && l <= 'f' ? l - 'a' + 10 : -1;
 }
 // RFC 9110 5.6.2: the characters of a token (field names, methods).
-bool is_token_char(unsigned char c);
+inline constexpr std::array<bool, 256> kTokenChars = [] {
+  std::array<bool, 256> chars{};
+  for (std::size_t c = 0; c < 128; ++c) {
+    const char ch = static_cast<char>(c);
+    chars[c] = is_digit(ch) || is_alpha(ch) ||
+               std::string_view("!#$%&'*+-.^_`|~").find(ch) != std::string_view::npos;
+  }
+  return chars;
+}();
+constexpr bool is_token_char(unsigned char c) { return kTokenChars[c]; }
 bool is_token(std::string_view text);
 
+// Equal but for the case of ASCII letters.
 bool iequals(std::string_view a, std::string_view b);
+// Is there a control character other than HTAB in it (below 0x20, or 0x7f)? Where such a byte
+// stands, somebody's parser sees a line end.
+bool has_control(std::string_view text);
+// The first control character other than HTAB at or after `from`; `text.size()` when there is none.
+std::size_t find_control(std::string_view text, std::size_t from);
 bool istarts_with(std::string_view text, std::string_view prefix);
 bool iends_with(std::string_view text, std::string_view suffix);
 std::string lower(std::string_view text);

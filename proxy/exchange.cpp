@@ -201,7 +201,7 @@ Task<Exchange::After> Exchange::reply(Reply answer) {
 }
 
 Task<Exchange::After> Exchange::reply_failure() {
-  co_await end_upload(false);
+  if (upload_task_) co_await end_upload(false);
   drop_connection();
   const Failure what = failure_of(*failure_);
   // Nobody is there to be told, or the response has begun and cannot be taken back.
@@ -242,7 +242,7 @@ Task<Exchange::After> Exchange::relay_response() {
     fail(std::move(error));
   }
   response_complete_ = end.how == RelayEnd::How::complete;
-  co_await end_upload(response_complete_ && upstream_lives);
+  if (upload_task_) co_await end_upload(response_complete_ && upstream_lives);
 
   if (end.nothing_sent) co_return co_await reply_failure();
   // Bytes behind the response are nobody's: they must not become the next client's response.
@@ -289,7 +289,7 @@ Task<Exchange::After> Exchange::reply_forbidden() {
       .side = Side::upstream,
       .phase = Phase::response_head,
       .detail = "the site asks for authentication (401), which delegation: none does not pass on"});
-  co_await end_upload(false);
+  if (upload_task_) co_await end_upload(false);
   drop_connection();
   must_close_ = must_close_ || framing_.has_body();
   co_return co_await reply(Reply{.what = failure_of(std::uint16_t{403})});

@@ -119,13 +119,16 @@ Task<bool> Exchange::take_connection(const LocalRef<Target>& target) {
     co_return true;
   }
   const bool authenticates = direct && request_authenticates_connection(head_);
-  Result<Lease> lease =
-      co_await acquire_connection(services_, target, rule(), reuse(authenticates), upstream_wait_);
-  if (!lease) {
-    fail(std::move(lease).error());
-    co_return false;
+  lease_ = target->take_idle(reuse(authenticates));
+  if (!lease_) {
+    Result<Lease> lease = co_await acquire_connection(services_, target, rule(),
+                                                      reuse(authenticates), upstream_wait_);
+    if (!lease) {
+      fail(std::move(lease).error());
+      co_return false;
+    }
+    lease_ = *std::move(lease);
   }
-  lease_ = *std::move(lease);
   upstream_ = &lease_.connection();
   upstream_address_ = upstream_->peer();
   if (failure_) co_return false;
@@ -386,9 +389,9 @@ bool Exchange::upload_clean() const {
   return upload_ended_ && upload_end_.how == RelayEnd::How::complete;
 }
 
-// Lets the upload finish when both sides are still at it, else stops it.
+// Precondition: there is one. Lets the upload finish when both sides are still at it, else stops
+// it.
 Task<> Exchange::end_upload(bool upstream_lives) {
-  if (!upload_task_) co_return;
   if (!upload_ended_ && (!upstream_lives || failure_)) {
     if (upstream_ != nullptr) {
       upstream_->stream().socket().cancel(

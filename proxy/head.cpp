@@ -113,6 +113,15 @@ constexpr bool longest_name_fits() {
 }
 static_assert(longest_name_fits());
 
+FieldId id_by_prefix(std::string_view name) {
+  for (const Known& prefix : kPrefixes) {
+    if (to_lower(name.front()) == prefix.name.front() && istarts_with(name, prefix.name)) {
+      return prefix.id;
+    }
+  }
+  return FieldId::other;
+}
+
 }  // namespace
 
 FieldId field_id(std::string_view name) {
@@ -123,12 +132,8 @@ FieldId field_id(std::string_view name) {
       if (iequals(known.name, name)) return known.id;
     }
   }
-  for (const Known& prefix : kPrefixes) {
-    if (istarts_with(name, prefix.name)) {
-      return name.find('_') == std::string_view::npos ? prefix.id : FieldId::underscore;
-    }
-  }
-  return name.find('_') == std::string_view::npos ? FieldId::other : FieldId::underscore;
+  const FieldId id = id_by_prefix(name);
+  return name.find('_') == std::string_view::npos ? id : FieldId::underscore;
 }
 
 Method method_id(std::string_view method) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 namespace ocsproxy {
@@ -112,7 +113,7 @@ class FieldList {
   // False, and nothing added, when the list is full.
   bool add(const FieldView& field) {
     if (size_ == kMax) return false;
-    fields_[size_++] = field;
+    std::construct_at(&slots_[size_++].field, field);
     present_ |= bit(field.id);
     return true;
   }
@@ -121,11 +122,11 @@ class FieldList {
     present_ = 0;
   }
 
-  const FieldView* begin() const { return fields_.data(); }
-  const FieldView* end() const { return fields_.data() + size_; }
+  const FieldView* begin() const { return &slots_.front().field; }
+  const FieldView* end() const { return begin() + size_; }
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
-  const FieldView& operator[](std::size_t index) const { return fields_[index]; }
+  const FieldView& operator[](std::size_t index) const { return slots_[index].field; }
 
   bool has(FieldId id) const { return (present_ & bit(id)) != 0; }
   // The first field with that id; nullptr when absent.
@@ -152,7 +153,12 @@ class FieldList {
     return std::uint64_t{1} << static_cast<unsigned>(id);
   }
 
-  std::array<FieldView, kMax> fields_{};
+  // Not a plain array of fields, which would set 4 KB to zero for each head.
+  union Slot {
+    Slot() {}
+    FieldView field;
+  };
+  std::array<Slot, kMax> slots_;
   std::size_t size_ = 0;
   std::uint64_t present_ = 0;
 };

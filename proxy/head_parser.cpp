@@ -1,8 +1,7 @@
 #include "proxy/head_parser.h"
 
+#include <cstring>
 #include <string_view>
-
-#include <boost/beast/http/basic_parser.hpp>
 
 #include "base/text.h"
 #include "proxy/head_scanner.h"
@@ -10,98 +9,41 @@
 namespace ocsproxy {
 namespace {
 
-namespace http = boost::beast::http;
-using boost::system::error_code;
-
-std::string_view view(boost::beast::string_view text) { return {text.data(), text.size()}; }
-
-// Beast splits the lines; this only notes where the parts lie. Of what Beast could do with a
-// message nothing but the head is used: the body is skipped, so that it never decides framing.
-template <bool kRequest>
-class Recorder : public http::basic_parser<kRequest> {
- public:
-  explicit Recorder(FieldList& fields) : fields_(fields) {
-    this->header_limit(static_cast<std::uint32_t>(kMaxHeadBytes));
-    this->body_limit(boost::none);
-    this->skip(true);
+// A line "name: value" that the scan has found clean and without leading white space, as
+// beast::http::basic_parser takes it: the name is a token and the colon follows at once.
+Refusal split_field(std::string_view line, std::uint16_t malformed, FieldList& fields) {
+  std::size_t colon = 0;
+  while (colon < line.size() && is_token_char(static_cast<unsigned char>(line[colon]))) ++colon;
+  if (colon == 0 || colon == line.size() || line[colon] != ':') {
+    return {malformed, "a field name is empty or no token, or white space stands before its colon"};
   }
-
- protected:
-  void on_field_impl(http::field /*name*/, boost::beast::string_view name,
-                     boost::beast::string_view value, error_code& ec) override {
-    const std::string_view text = view(name);
-    if (!fields_.add({.name = text, .value = view(value), .id = field_id(text)})) {
-      ec = http::error::header_limit;
-    }
-  }
-  void on_request_impl(http::verb /*method*/, boost::beast::string_view /*text*/,
-                       boost::beast::string_view /*target*/, int /*version*/,
-                       error_code& /*ec*/) override {}
-  void on_response_impl(int /*code*/, boost::beast::string_view /*reason*/, int /*version*/,
-                        error_code& /*ec*/) override {}
-  void on_header_impl(error_code& /*ec*/) override {}
-  void on_finish_impl(error_code& /*ec*/) override {}
-
-  // Never called: the parser is complete after the head.
-  void on_body_init_impl(const boost::optional<std::uint64_t>& /*length*/,
-                         error_code& /*ec*/) override {}
-  std::size_t on_body_impl(boost::beast::string_view /*body*/, error_code& /*ec*/) override {
-    return 0;
-  }
-  void on_chunk_header_impl(std::uint64_t /*size*/, boost::beast::string_view /*extensions*/,
-                            error_code& /*ec*/) override {}
-  std::size_t on_chunk_body_impl(std::uint64_t /*remain*/, boost::beast::string_view /*body*/,
-                                 error_code& /*ec*/) override {
-    return 0;
-  }
-
- private:
-  FieldList& fields_;
-};
-
-class RequestRecorder final : public Recorder<true> {
- public:
-  explicit RequestRecorder(RequestHead& head) : Recorder<true>(head.fields), head_(head) {}
-
- protected:
-  void on_request_impl(http::verb /*method*/, boost::beast::string_view method,
-                       boost::beast::string_view target, int version, error_code& /*ec*/) override {
-    head_.method = view(method);
-    head_.method_id = method_id(head_.method);
-    head_.target = view(target);
-    head_.version = version == 10 ? Version::http1_0 : Version::http1_1;
-  }
-
- private:
-  RequestHead& head_;
-};
-
-std::string_view explain(const error_code& ec) {
-  switch (static_cast<http::error>(ec.value())) {
-    case http::error::bad_field:
-      return "a field name is empty or no token, or white space stands before its colon";
-    case http::error::bad_value:
-      return "a field value is malformed";
-    case http::error::bad_content_length:
-      return "Content-Length is no number, or stands beside Transfer-Encoding";
-    case http::error::multiple_content_length:
-      return "Content-Length is given twice";
-    case http::error::bad_transfer_encoding:
-      return "Transfer-Encoding is given twice, or stands beside Content-Length";
-    default:
-      return "the head is malformed";
-  }
+  const std::string_view name = line.substr(0, colon);
+  fields.add({.name = name, .value = trim(line.substr(colon + 1)), .id = field_id(name)});
+  return {};
 }
 
-// Gives `parser` the rest of the head; the scan has already proved that it is complete.
-template <bool kRequest>
-Refusal split(http::basic_parser<kRequest>& parser, std::span<const char> text,
-              std::uint16_t status) {
-  error_code ec;
-  const std::size_t used = parser.put({text.data(), text.size()}, ec);
-  if (ec) return {status, explain(ec)};
-  if (used != text.size() || !parser.is_header_done()) return {status, "the head is malformed"};
+// `text` is the field lines and the empty line behind them, each with its CRLF. The scan has
+// counted the lines: there is room for all.
+Refusal split_fields(std::string_view text, std::uint16_t malformed, FieldList& fields) {
+  fields.clear();
+  while (text.front() != '\r') {
+    const auto* const end = static_cast<const char*>(std::memchr(text.data(), '\r', text.size()));
+    const std::string_view line = text.substr(0, static_cast<std::size_t>(end - text.data()));
+    if (const Refusal refusal = split_field(line, malformed, fields)) return refusal;
+    text.remove_prefix(line.size() + 2);
+  }
   return {};
+}
+
+// The start line without its CRLF, which moves `text` behind it.
+std::string_view take_start_line(std::string_view& text) {
+  const std::string_view line = text.substr(0, text.find('\r'));
+  text.remove_prefix(line.size() + 2);
+  return line;
+}
+
+Version version_of(std::string_view text) {
+  return text.back() == '0' ? Version::http1_0 : Version::http1_1;
 }
 
 bool is_version_shape(std::string_view text) {
@@ -161,9 +103,16 @@ HeadOutcome parse_request_head(std::span<const char> received, HeadProgress& pro
                       check_request_line);
   const HeadOutcome outcome = scanner.scan();
   if (outcome.state != HeadOutcome::State::complete) return outcome;
-  head.fields.clear();
-  RequestRecorder recorder(head);
-  if (const Refusal refusal = split(recorder, scanner.head(outcome), 400)) return refused(refusal);
+  // The check of the start line has found three parts, each of which is what it has to be.
+  std::string_view text = scanner.head(outcome);
+  const std::string_view line = take_start_line(text);
+  const std::size_t first = line.find(' ');
+  const std::size_t last = line.rfind(' ');
+  head.method = line.substr(0, first);
+  head.method_id = method_id(head.method);
+  head.target = line.substr(first + 1, last - first - 1);
+  head.version = version_of(line);
+  if (const Refusal refusal = split_fields(text, 400, head.fields)) return refused(refusal);
   return outcome;
 }
 
@@ -175,23 +124,13 @@ HeadOutcome parse_response_head(std::span<const char> received, HeadProgress& pr
   const HeadOutcome outcome = scanner.scan();
   if (outcome.state != HeadOutcome::State::complete) return outcome;
 
-  // The status line is ours alone, because Beast insists on the space that some servers leave out;
-  // it gets one that says nothing, and splits the fields.
-  const std::span<const char> text = scanner.head(outcome);
-  const std::string_view line(text.data(), std::string_view(text.data(), text.size()).find('\r'));
-  head.version = line[7] == '0' ? Version::http1_0 : Version::http1_1;
+  std::string_view text = scanner.head(outcome);
+  const std::string_view line = take_start_line(text);
+  head.version = version_of(line.substr(0, 8));
   head.status =
       static_cast<std::uint16_t>((line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0'));
   head.reason = line.size() > kStatusLineBare ? line.substr(kStatusLineBare + 1) : "";
-  head.fields.clear();
-
-  Recorder<false> recorder(head.fields);
-  static constexpr std::string_view kAnyStatusLine = "HTTP/1.1 200 OK\r\n";
-  error_code ec;
-  recorder.put({kAnyStatusLine.data(), kAnyStatusLine.size()}, ec);
-  if (const Refusal refusal = split(recorder, text.subspan(line.size() + 2), 502)) {
-    return refused(refusal);
-  }
+  if (const Refusal refusal = split_fields(text, 502, head.fields)) return refused(refusal);
   return outcome;
 }
 

@@ -1,44 +1,10 @@
 #include "proxy/head_scanner.h"
 
 #include <algorithm>
-#include <bit>
 
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
+#include "base/text.h"
 
 namespace ocsproxy {
-namespace {
-
-constexpr bool is_control(char c) {
-  const auto byte = static_cast<unsigned char>(c);
-  return (byte < 0x20 && byte != '\t') || byte == 0x7f;
-}
-
-// The first control byte (HTAB is none) at or after `from`; `text.size()` when there is none.
-std::size_t find_control(std::span<const char> text, std::size_t from) {
-#ifdef __SSE2__
-  const __m128i last_control = _mm_set1_epi8(0x1f);
-  const __m128i tab = _mm_set1_epi8('\t');
-  const __m128i del = _mm_set1_epi8(0x7f);
-  while (from + 16 <= text.size()) {
-    const __m128i block =
-        _mm_loadu_si128(static_cast<const __m128i*>(static_cast<const void*>(text.data() + from)));
-    const __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(block, last_control), block);
-    const __m128i bad =
-        _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(block, tab), low), _mm_cmpeq_epi8(block, del));
-    const int mask = _mm_movemask_epi8(bad);
-    if (mask != 0) {
-      return from + static_cast<std::size_t>(std::countr_zero(static_cast<unsigned>(mask)));
-    }
-    from += 16;
-  }
-#endif
-  while (from < text.size() && !is_control(text[from])) ++from;
-  return from;
-}
-
-}  // namespace
 
 HeadOutcome HeadScanner::refuse(Refusal refusal) {
   return {.state = HeadOutcome::State::refused, .size = 0, .refusal = refusal};
@@ -92,7 +58,7 @@ bool HeadScanner::finish_line(std::size_t end, HeadOutcome& outcome) {
 }
 
 HeadOutcome HeadScanner::scan() {
-  const std::span<const char> text = received_.first(std::min(received_.size(), kMaxHeadBytes));
+  const std::string_view text(received_.data(), std::min(received_.size(), kMaxHeadBytes));
   for (;;) {
     const std::size_t at = find_control(text, progress_.scanned_);
     progress_.scanned_ = at;

@@ -30,8 +30,8 @@ class HeadScanner {
 
   HeadOutcome scan();
   // After a complete scan: the head from its start line, without a leading empty line.
-  std::span<const char> head(const HeadOutcome& outcome) const {
-    return received_.subspan(progress_.start_, outcome.size - progress_.start_);
+  std::string_view head(const HeadOutcome& outcome) const {
+    return {received_.data() + progress_.start_, outcome.size - progress_.start_};
   }
 
  private:

@@ -10,11 +10,9 @@
 #include <span>
 #include <string_view>
 
-namespace ocsproxy {
+#include "base/text.h"
 
-// Does a byte of it end a line, or look like it to somebody (controls except HTAB)? The parser
-// refuses such heads; this is the last look before the other side's parser.
-bool has_control(std::string_view text);
+namespace ocsproxy {
 
 class HeadWriter {
  public:
@@ -35,7 +33,8 @@ class HeadWriter {
     const char* const end = std::to_chars(digits, digits + sizeof digits, value).ptr;
     return text({digits, static_cast<std::size_t>(end - digits)});
   }
-  // Text that a peer or the configuration chose.
+  // Text that a peer or the configuration chose. The parser refuses control characters; this is
+  // the last look before the other side's parser.
   HeadWriter& foreign(std::string_view piece) {
     if (has_control(piece)) spoiled_ = true;
     return text(piece);

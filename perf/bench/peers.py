@@ -29,7 +29,7 @@ class Peer:
         self.folder.chmod(0o755)
         self.process = Process(["taskset", "-c", cores, *map(str, self.command())],
                                self.folder / f"{self.name}.log")
-        until(self._answers, lambda: f"{self.name} does not answer:\n{self.process.text()}", 20)
+        until(self._answers, lambda: f"{self.name} does not answer:\n{self.process.text()}", 60)
 
     def command(self):
         raise NotImplementedError

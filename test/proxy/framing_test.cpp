@@ -42,6 +42,7 @@ const RequestRow kRequests[] = {
     {"length above 2^63-1", "POST HTTP/1.1", "Content-Length: 9223372036854775808", 400},
     {"length of 20 digits", "POST HTTP/1.1", "Content-Length: 00000000000000000005", 400},
     {"same length twice in a list", "POST HTTP/1.1", "Content-Length: 5, 5", 400},
+    {"two lengths", "POST HTTP/1.1", "Content-Length: 5|Content-Length: 6", 400},
     {"same length in two fields", "POST HTTP/1.1", "Content-Length: 5|content-length: 5", 400},
     {"GET with a body", "GET HTTP/1.1", "Content-Length: 5", 0, kLength, 5},
     {"HEAD with a body", "HEAD HTTP/1.1", "Content-Length: 5", 0, kLength, 5},

@@ -123,7 +123,6 @@ const Refused kRefused[] = {
     {"version 0.9", "GET / HTTP/0.9\r\n\r\n", 505},
     {"method longer than any",
      "ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZ / HTTP/1.1\r\n\r\n", 501},
-    {"repeated length", "GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400},
 };
 
 TEST(RequestHead, HeadsThatTwoParsersCouldReadDifferentlyAreRefused) {
