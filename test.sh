@@ -87,7 +87,9 @@ unit() { # preset
 }
 
 end_to_end() { # preset, pytest's marker expression
-  build "$1" app/ocsproxy lab/lab_pool && node_modules || return 1
+  local targets=(app/ocsproxy lab/lab_pool)
+  [[ $1 != release ]] || targets+=(count_allocations)
+  build "$1" "${targets[@]}" && node_modules || return 1
   OCSPROXY_BINARY=$PWD/build/$1/app/ocsproxy LAB_POOL_BINARY=$PWD/build/$1/lab/lab_pool \
     OCSPROXY_BUILD=$1 \
     $python -m pytest test/e2e -n $jobs --dist loadgroup -m "$2" ${text:+-k "$text"} \

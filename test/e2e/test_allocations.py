@@ -1,0 +1,106 @@
+"""The steady state asks the system's allocator for nothing: what a request needs comes back from
+the free lists, coroutine frames and OpenSSL's own objects included."""
+import contextlib
+import mmap
+import os
+import pathlib
+import struct
+
+import pytest
+from harness import configuration
+from harness.addresses import free_port, own_address
+from harness.client import Client, trusting
+from harness.configuration import PUBLIC_NAME, allow, listener
+from harness.origin import Origin
+from harness.proxy import Proxy, binary
+
+pytestmark = pytest.mark.optimised
+BUILT = pathlib.Path(os.environ.get("OCSPROXY_BINARY", ""))
+PRELOADED = BUILT.parents[1] / "test/preload/libcount_allocations.so"
+KIBI = 1 << 10
+
+# (name, request, response): what one keep-alive connection repeats.
+EXCHANGES = {
+    "small": (b"GET /a?b=c HTTP/1.1\r\nHost: %s\r\nUser-Agent: test\r\nCookie: a=b\r\n\r\n",
+              b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 1024\r\n\r\n"
+              + b"x" * KIBI),
+    "chunked response": (b"GET /a HTTP/1.1\r\nHost: %s\r\n\r\n",
+                         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+                         + b"400\r\n" + b"x" * KIBI + b"\r\n0\r\n\r\n"),
+    "upload": (b"POST /a HTTP/1.1\r\nHost: %s\r\nContent-Length: 102400\r\n\r\n" + b"x" * 102400,
+               b"HTTP/1.1 204 No Content\r\n\r\n"),
+    "large response": (b"GET /a HTTP/1.1\r\nHost: %s\r\n\r\n",
+                       b"HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n" + b"x" * 1048576),
+    "location and cookie": (b"GET /a HTTP/1.1\r\nHost: %s\r\n\r\n",
+                            b"HTTP/1.1 302 Found\r\nLocation: https://pool.example.internal/b\r\n"
+                            b"Set-Cookie: a=b; Path=/; Domain=pool.example.internal\r\n"
+                            b"Content-Length: 0\r\n\r\n"),
+    "denied": (b"GET /closed/x HTTP/1.1\r\nHost: %s\r\n\r\n", None),
+}
+
+
+class Counted:
+    def __init__(self, folder, pki, stack):
+        self.response = b""
+        self.site = stack.enter_context(Origin(self._serve, pki.pool.server_context()))
+        self.address = own_address()
+        self.port = free_port(self.address)
+        self.root = pki.root
+        path = folder / "allocations"
+        path.write_bytes(bytes(8))
+        path.chmod(0o666)
+        file = stack.enter_context(open(path, "rb"))
+        self._memory = stack.enter_context(mmap.mmap(file.fileno(), 8, prot=mmap.PROT_READ))
+        preloaded = folder / PRELOADED.name
+        preloaded.write_bytes(PRELOADED.read_bytes())
+        preloaded.chmod(0o755)
+        self.proxy = stack.enter_context(Proxy(
+            folder, configuration.configuration(
+                [listener(self.address, https=self.port, certificates=[pki.public])],
+                [configuration.deny("/closed/*", public_names=[PUBLIC_NAME]),
+                 allow(self.site.port)], roots=[pki.root], workers=1),
+            environment={"LD_PRELOAD": str(preloaded), "COUNT_ALLOCATIONS": str(path)}))
+
+    def _serve(self, connection):
+        while connection.read_request():
+            connection.send(self.response)
+            connection.requests.clear()
+
+    def allocations(self):
+        return struct.unpack("Q", self._memory[:8])[0]
+
+    def client(self):
+        return Client((self.address, self.port), trusting(self.root), PUBLIC_NAME)
+
+
+@pytest.fixture(name="counted")
+def fixture_counted(folder, pki):
+    assert PRELOADED.is_file(), f"{PRELOADED} is not built"
+    with contextlib.ExitStack() as stack:
+        yield Counted(folder, pki, stack)
+
+
+def test_the_counter_counts(counted):
+    """Else the others would pass for nothing."""
+    assert counted.allocations() > 1000
+    before = counted.allocations()
+    with counted.client() as client:
+        client.get("/closed/x")
+        assert counted.allocations() > before, "a new connection allocates"
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+def test_a_request_on_a_warm_connection_allocates_nothing(counted, name):
+    request, counted.response = EXCHANGES[name]
+    request = request.replace(b"%s", PUBLIC_NAME.encode())
+    asked = 60 if len(request) + len(counted.response or b"") > 10_000 else 300
+    counted.response = counted.response or b""
+    with counted.client() as client:
+        def ask(times):
+            for _ in range(times):
+                client.send(request)
+                assert client.response() is not None
+        ask(asked)
+        before = counted.allocations()
+        ask(asked)
+        assert counted.allocations() - before == 0
