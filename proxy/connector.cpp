@@ -18,10 +18,11 @@ Error upstream_error(Error error, Phase phase) {
   return error;
 }
 
-// co_await Addresses(...) -> the addresses of a name, by the worker's resolver.
+// co_await Lookup(...) -> the addresses of a name, by the worker's resolver.
 class Lookup final : public UpstreamWait::Cancellable {
  public:
-  Lookup(Resolver& resolver, std::string name) : resolver_(resolver), name_(std::move(name)) {}
+  Lookup(Services& services, std::string name)
+      : resolver_(services.resolver), reactor_(services.reactor), name_(std::move(name)) {}
 
   bool await_ready() const { return false; }
   bool await_suspend(std::coroutine_handle<> awaiting) {
@@ -33,9 +34,13 @@ class Lookup final : public UpstreamWait::Cancellable {
     return !answer_;
   }
   Result<std::vector<IpAddress>> await_resume() { return std::move(*answer_); }
+  // Whoever cancels is in the middle of a step of the exchange that waits here: it must not end,
+  // and take its caller along, before that step has returned.
   void cancel_wait() override {
     query_.cancel();
-    if (!answer_) finish(Error{.kind = ErrorKind::cancelled});
+    if (answer_) return;
+    answer_ = Error{.kind = ErrorKind::cancelled};
+    reactor_.defer([this] { awaiting_.resume(); });
   }
 
  private:
@@ -45,6 +50,7 @@ class Lookup final : public UpstreamWait::Cancellable {
   }
 
   Resolver& resolver_;
+  Reactor& reactor_;
   std::string name_;
   Resolver::Query query_;
   bool in_call_ = false;
@@ -83,7 +89,7 @@ Task<Result<std::vector<IpAddress>>> addresses_of(Services& services, const Targ
       all.push_back(*literal);
       continue;
     }
-    Lookup lookup(services.resolver, name);
+    Lookup lookup(services, name);
     wait.waiting_on(lookup);
     Result<std::vector<IpAddress>> found = co_await lookup;
     wait.done();
@@ -203,9 +209,10 @@ Task<Result<Lease>> acquire_connection(Services& services, LocalRef<Target> targ
       Error full{.kind = ErrorKind::overloaded,
                  .side = Side::upstream,
                  .phase = Phase::connect,
-                 .detail = "all " + std::to_string(*rule.to->limits.connections) +
-                           " connections to " + target->key().site +
-                           " that to.limits.connections permits are in use"};
+                 .detail = "all connections to " + target->key().site +
+                           " are in use: to.limits.connections permits " +
+                           std::to_string(*rule.to->limits.connections) + ", of which " +
+                           std::to_string(target->key().limit) + " to each worker"};
       report(services, *target, rule, full);
       co_return full;
     }
