@@ -297,11 +297,7 @@ Task<Exchange::After> Exchange::reply_forbidden() {
 
 void Exchange::settle_connection(bool reusable) {
   if (pinned_) {
-    if (!reusable) {
-      // The authenticated connection is gone, and with it what the client believes to have.
-      drop_connection();
-      must_close_ = true;
-    }
+    if (!reusable) drop_connection();
   } else if (lease_) {
     if (reusable) {
       Target& target = lease_.connection().target();

@@ -33,6 +33,7 @@ Task<bool> Exchange::get_response_head() {
     upstream_wait_ = UpstreamWait();
     drop_connection();
     down_.give_back();
+    download_timer_.clear();  // the first attempt's; the next one has a deadline for each step
   }
 }
 
@@ -105,18 +106,24 @@ Task<bool> Exchange::take_connection(const LocalRef<Target>& target) {
   if (PinnedConnection* const pin = pin_for(*target); pin != nullptr && direct) {
     upstream_ = pin->use(client_.id);
     pinned_ = went_pinned_ = true;
-    if (upstream_ != nullptr) upstream_address_ = upstream_->peer();
-    if (upstream_ == nullptr) {
-      services_.counters.identity_violations.add();
-      services_.log.error(
-          "a pinned upstream connection was asked for by another client than its own; refused");
-      fail(Error{.kind = ErrorKind::system,
-                 .side = Side::us,
+    if (upstream_ != nullptr) {
+      upstream_address_ = upstream_->peer();
+      if (upstream_->silent()) co_return true;
+      fail(Error{.kind = ErrorKind::closed,
+                 .side = Side::upstream,
                  .phase = Phase::connect,
-                 .detail = "pinned connection of another client"});
+                 .detail = "the site ended the client's own connection, or sent what nobody asked "
+                           "for"});
       co_return false;
     }
-    co_return true;
+    services_.counters.identity_violations.add();
+    services_.log.error(
+        "a pinned upstream connection was asked for by another client than its own; refused");
+    fail(Error{.kind = ErrorKind::system,
+               .side = Side::us,
+               .phase = Phase::connect,
+               .detail = "pinned connection of another client"});
+    co_return false;
   }
   const bool authenticates = direct && request_authenticates_connection(head_);
   lease_ = target->take_idle(reuse(authenticates));
@@ -147,9 +154,11 @@ void Exchange::drop_connection() {
   // A site that got a part of the request must not take it for the whole.
   if (upstream_ != nullptr && framing_.has_body() && !upload_clean()) upstream_->stream().abort();
   if (pinned_) {
+    // The authenticated connection is gone, and with it what the client believes to have.
     std::erase_if(client_.pins,
                   [this](PinnedConnection& pin) { return pin.use(client_.id) == upstream_; });
     pinned_ = false;
+    must_close_ = true;
   }
   lease_.close();
   upstream_ = nullptr;
@@ -300,7 +309,13 @@ Task<bool> Exchange::pass_interim() {
     fail_response(ErrorKind::too_large, "an interim response head is too large");
     co_return false;
   }
+  // Meanwhile it is the client that is waited for.
+  download_deadline_ = Deadline::idle;
+  download_progress_.waiting_for = Side::client;
+  download_timer_.arm(*rule().timeouts.idle);
   const IoStatus sent = co_await client_.stream.write({out.data(), size});
+  download_deadline_ = Deadline::response_head;
+  download_timer_.arm(*rule().timeouts.response_head);
   if (sent == IoStatus::ok) co_return !failure_;
   client_gone(client_.stream.error());
   co_return false;

@@ -69,6 +69,9 @@ class UpstreamConnection final : private Waiter {
   // Has it served a request before the one that holds it now?
   bool reused() const { return requests_ > 1; }
   void count_request() { ++requests_; }
+  // Between two requests: has it nothing to say? Bytes that nobody asked for would be taken for the
+  // next response, and an end is one.
+  bool silent();
 
  private:
   friend class Target;
@@ -76,7 +79,6 @@ class UpstreamConnection final : private Waiter {
   // While it idles, every edge is looked at: bytes that nobody asked for, or an end, close it.
   void on_ready() override;
   static void on_idle_too_long(void* self);
-  bool silent();
 
   ConnectionSlot slot_;
   std::unique_ptr<Stream> stream_;

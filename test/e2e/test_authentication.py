@@ -256,7 +256,36 @@ def test_a_pinned_request_is_never_sent_a_second_time(folder, pki):
         client.request("/script-0/x")
         response = client.response()
         assert response is None or response.status == 502
+        # What the client believes of its connection is no longer so.
+        assert client.is_closed()
         assert len(made.origins[0].requests) == 2
+
+
+def test_bytes_that_nobody_asked_for_are_never_a_clients_next_response(folder, pki):
+    unasked = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstale"
+
+    sent = threading.Semaphore(0)
+
+    def serve(connection):
+        connection.read_request()
+        if connection.requests[0].target.endswith("/together"):
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nin" + unasked)
+        else:
+            connection.respond(b"in")
+            connection.send(unasked)
+        sent.release()
+        while connection.read_request():
+            connection.respond(b"answer")
+    with site(folder, pki, serve) as made:
+        for target in ["/script-0/together", *["/script-0/apart"] * 30]:
+            with made.client() as client:
+                first = client.get(target, fields=["Authorization: NTLM abcd"])
+                assert (first.status, first.body) == (200, b"in")
+                assert sent.acquire(timeout=20)
+                with contextlib.suppress(OSError):  # it may have been closed by now
+                    client.request("/script-0/next")
+                response = client.response()
+                assert response is None or response.status == 502
 
 
 def test_a_body_that_looks_like_a_login_pins_nothing_and_smuggles_nothing(folder, pki):
