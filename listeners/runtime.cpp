@@ -108,8 +108,8 @@ bool Runtime::handle(ControlMessage message) {
       return snapshot_ == nullptr;
     }
     case ControlMessage::Kind::reopen_log:
-      if (snapshot_)
-        reopen_log(std::move(message.access_log), snapshot_->settings().access_log.format);
+      if (snapshot_ && access_log_)
+        access_log_->reopen(std::move(message.access_log), snapshot_->settings().access_log.format);
       return false;
     case ControlMessage::Kind::drain:
       break;
@@ -134,11 +134,8 @@ Status Runtime::apply(LoadBundle bundle) {
       compile_snapshot(*std::move(loaded), files, generation_ + 1, findings);
   if (!snapshot) return Error{.kind = ErrorKind::malformed, .detail = render(findings, sources)};
 
-  if (workers_.empty()) {
+  if (workers_.empty())
     start_workers(bundle.summary.workers, snapshot->settings(), std::move(bundle.access_log));
-  } else {
-    reopen_log(std::move(bundle.access_log), snapshot->settings().access_log.format);
-  }
   // All workers, or none: each makes its contexts first, and only then all switch over.
   std::vector<std::future<Status>> prepared;
   for (const auto& worker : workers_) prepared.push_back(worker->prepare(snapshot, ticket_keys_));
@@ -147,12 +144,13 @@ Status Runtime::apply(LoadBundle bundle) {
     if (Status status = one.get(); !status) outcome = std::move(status);
   }
   if (!outcome) return outcome;
+  const bool first = snapshot_ == nullptr;
+  if (!first) switch_log(std::move(bundle.access_log), snapshot->settings().access_log.format);
   auto endpoints = endpoints_for_workers(bundle, snapshot->settings());
   std::vector<std::future<void>> committed;
   for (std::size_t i = 0; i < workers_.size(); ++i)
     committed.push_back(workers_[i]->commit(std::move(endpoints[i])));
   for (auto& one : committed) one.get();
-  const bool first = snapshot_ == nullptr;
   snapshot_ = std::move(snapshot);
   ++generation_;
   log_.info((first ? "serving " : "reloaded ") + configuration_ + ": generation " +
@@ -193,13 +191,14 @@ std::vector<std::vector<WorkerEndpoint>> Runtime::endpoints_for_workers(
   return result;
 }
 
-void Runtime::reopen_log(Descriptor access_log, settings::AccessLog::Format format) {
-  if (!access_log) return;
-  if (!access_log_) {
+void Runtime::switch_log(Descriptor access_log, settings::AccessLog::Format format) {
+  if (access_log && access_log_) {
+    access_log_->reopen(std::move(access_log), format);
+  } else if (access_log) {
     log_.warning("access_log was switched on: it begins with the next start, not with a reload");
-    return;
+  } else if (access_log_) {
+    log_.warning("access_log was removed: the old file is written until the next start");
   }
-  access_log_->reopen(std::move(access_log), format);
 }
 
 // ---- by the clock
@@ -252,17 +251,20 @@ void Runtime::drain() {
 }
 
 void Runtime::report_counters() const {
-  std::uint64_t requests = 0, connections = 0, pinned = 0, violations = 0;
+  std::uint64_t requests = 0, connections = 0, refused = 0, retries = 0, pinned = 0, violations = 0;
   for (const auto& worker : workers_) {
     const Counters& counters = worker->counters();
     requests += counters.requests.value();
     connections += counters.connections.value();
+    refused += counters.refused_connections.value();
+    retries += counters.retries.value();
     pinned += counters.pinned.value();
     violations += counters.identity_violations.value();
   }
   log_.info(
       "served " + std::to_string(requests) + " requests on " + std::to_string(connections) +
-      " connections; " + std::to_string(pinned) +
+      " connections, refused " + std::to_string(refused) + " over a limit, tried " +
+      std::to_string(retries) + " requests again; " + std::to_string(pinned) +
       " upstream connections were pinned, identity violations: " + std::to_string(violations));
 }
 

@@ -42,7 +42,7 @@ class Runtime {
   void start_workers(std::size_t count, const settings::Settings& settings, Descriptor access_log);
   std::vector<std::vector<WorkerEndpoint>> endpoints_for_workers(
       LoadBundle& bundle, const settings::Settings& settings);
-  void reopen_log(Descriptor access_log, settings::AccessLog::Format format);
+  void switch_log(Descriptor access_log, settings::AccessLog::Format format);
   void rotate_tickets_when_due();
   void warn_of_expiry_when_due();
   // True when the process may end.
