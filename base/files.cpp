@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "base/descriptor.h"
+#include "base/wipe.h"
 
 namespace ocsproxy {
 namespace {
@@ -19,7 +20,14 @@ Error cannot_read(const std::string& path, const std::string& why) {
   return Error{.kind = ErrorKind::system, .detail = "cannot read " + path + ": " + why};
 }
 
+void wipe_all(std::map<std::string, std::string>& contents) {
+  for (auto& [path, text] : contents) wipe(text);
+}
+
 }  // namespace
+
+DiskFiles::~DiskFiles() { wipe_all(contents_); }
+MemoryFiles::~MemoryFiles() { wipe_all(contents_); }
 
 Result<std::string> DiskFiles::read(const std::string& path) {
   if (const auto known = contents_.find(path); known != contents_.end()) return known->second;
@@ -31,15 +39,18 @@ Result<std::string> DiskFiles::read(const std::string& path) {
   if (!S_ISREG(info.st_mode)) return cannot_read(path, "it is not a regular file");
   if (static_cast<std::size_t>(info.st_size) > kLargestFile)
     return cannot_read(path, "it is larger than 256 MiB");
-  std::string text;
-  char buffer[65536];
+  // Of the size it has, so that it need not move: no part of a key is left behind.
+  std::string text(static_cast<std::size_t>(info.st_size) + 1, '\0');
+  std::size_t size = 0;
   while (true) {
-    const ssize_t got = ::read(file.get(), buffer, sizeof buffer);
+    if (size == text.size()) text.resize(size * 2);  // it grows while it is read
+    const ssize_t got = ::read(file.get(), text.data() + size, text.size() - size);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return cannot_read(path, errno_text(errno));
     if (got == 0) break;
-    text.append(buffer, static_cast<std::size_t>(got));
+    size += static_cast<std::size_t>(got);
   }
+  text.resize(size);
   contents_.emplace(path, text);
   return text;
 }

@@ -22,8 +22,14 @@ class Files {
 };
 
 // The disk; remembers every answer, so that a load can be handed on as a MemoryFiles.
+// Some of it may be private keys: all is wiped in the end.
 class DiskFiles : public Files {
  public:
+  DiskFiles() = default;
+  DiskFiles(const DiskFiles&) = delete;
+  DiskFiles& operator=(const DiskFiles&) = delete;
+  ~DiskFiles();
+
   Result<std::string> read(const std::string& path) override;
   Result<std::vector<std::string>> configuration_files(const std::string& path) override;
   const std::map<std::string, std::string>& contents() const { return contents_; }
@@ -34,12 +40,16 @@ class DiskFiles : public Files {
   std::map<std::string, std::vector<std::string>> listings_;
 };
 
-// What another process read, or what a test made up.
+// What another process read, or what a test made up. Wiped in the end.
 class MemoryFiles : public Files {
  public:
   MemoryFiles(std::map<std::string, std::string> contents,
               std::map<std::string, std::vector<std::string>> listings)
       : contents_(std::move(contents)), listings_(std::move(listings)) {}
+  MemoryFiles(const MemoryFiles&) = delete;
+  MemoryFiles& operator=(const MemoryFiles&) = delete;
+  ~MemoryFiles();
+
   Result<std::string> read(const std::string& path) override;
   Result<std::vector<std::string>> configuration_files(const std::string& path) override;
 

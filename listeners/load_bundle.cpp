@@ -10,6 +10,8 @@
 #include <string_view>
 #include <type_traits>
 
+#include "base/wipe.h"
+
 namespace ocsproxy {
 namespace {
 
@@ -229,7 +231,9 @@ Result<EncodedBundle> encode(LoadBundle bundle) {
   out.text(encode_summary(bundle.summary));
   write_files(out, bundle);
   write_endpoints(out, bundle);
-  auto payload = sealed_memory(out.take());
+  std::string text = out.take();
+  const WipeAtEnd keys_are_in_it(text);
+  auto payload = sealed_memory(text);
   if (!payload) return std::move(payload).error();
   encoded.payload = *std::move(payload);
   for (BoundEndpoint& endpoint : bundle.endpoints) {
@@ -243,8 +247,9 @@ Result<EncodedBundle> encode(LoadBundle bundle) {
 }
 
 Result<LoadBundle> decode(EncodedBundle encoded) {
-  const auto bytes = read_sealed_memory(encoded.payload.get());
-  if (!bytes) return bytes.error();
+  auto bytes = read_sealed_memory(encoded.payload.get());
+  if (!bytes) return std::move(bytes).error();
+  const WipeAtEnd keys_are_in_it(*bytes);
   Reader in(*bytes);
   if (in.integer<std::uint32_t>() != kMagic) return broken("it does not begin like one");
   auto summary = parse_summary(in.text());

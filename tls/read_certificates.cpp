@@ -4,6 +4,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/wipe.h"
 #include "tls/secret.h"
 #include "tls/x509_bytes.h"
 

@@ -47,10 +47,4 @@ class Secret {
   std::vector<unsigned char> bytes_;
 };
 
-// Wipes a text that held a secret, and empties it.
-inline void wipe(std::string& text) {
-  OPENSSL_cleanse(text.data(), text.size());
-  text.clear();
-}
-
 }  // namespace ocsproxy
