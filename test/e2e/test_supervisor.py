@@ -1,6 +1,7 @@
 """The two processes of a proxy that was started as root: what each may do, and what survives."""
 import contextlib
 import os
+import pathlib
 import pwd
 import signal
 import socket
@@ -90,10 +91,17 @@ def test_the_server_holds_no_descriptor_of_the_configuration(edge):
     assert not [path for path in held if path.endswith((".key", ".pem", ".yaml"))], held
 
 
+def thread_states(pid):
+    """The letters of proc(5)."""
+    return {stat.read_text().rpartition(")")[2].split()[0]
+            for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")}
+
+
 def test_a_server_that_is_killed_is_started_again_and_the_queue_is_served(edge):
     assert edge.status() == 200
     old = edge.proxy.server_pid
     os.kill(old, signal.SIGSTOP)
+    until(lambda: thread_states(old) == {"T"}, "it goes on")  # one thread stops the others
     with contextlib.ExitStack() as stack:
         # Accepted by the kernel, into the queue of one worker or the other, and by nobody else.
         waiting = [stack.enter_context(socket.create_connection((edge.address, edge.port)))
