@@ -10,10 +10,11 @@ usage() {
 usage: ./test.sh [--fast | --full] [-k TEXT] [SUITE...]
   --fast    style, optimised build, unit tests, end-to-end tests without the slow ones
   (none)    adds AddressSanitizer + UBSan for all tests, ThreadSanitizer for the unit tests
-  --full    adds ThreadSanitizer end to end, clang-tidy, lone headers, fuzzing, the browser
+  --full    adds ThreadSanitizer end to end, clang-tidy, lone headers, fuzzing, the browser,
+            the benchmarks in short
   -k TEXT   only tests whose name contains TEXT
   SUITE     only these: style unit-release e2e-release unit-asan e2e-asan unit-tsan e2e-tsan
-            headers tidy fuzz
+            headers tidy fuzz perf
 Logs are kept in build/test-logs. Environment: PYTEST_ARGS is passed on to pytest.
 TXT
 }
@@ -37,7 +38,7 @@ readonly logs=$PWD/build/test-logs
 declare -A suites=(
   [fast]="style unit-release e2e-release"
   [default]="style unit-release e2e-release unit-asan e2e-asan unit-tsan"
-  [full]="style unit-release e2e-release unit-asan e2e-asan unit-tsan e2e-tsan headers tidy fuzz"
+  [full]="style unit-release e2e-release unit-asan e2e-asan unit-tsan e2e-tsan headers tidy fuzz perf"
 )
 read -ra planned <<<"${suites[$mode]}"
 ((${#chosen[@]} == 0)) || planned=("${chosen[@]}")
@@ -46,7 +47,7 @@ for suite in "${planned[@]}"; do
 done
 
 purposes=(build test)
-[[ " ${planned[*]} " =~ \ (e2e-tsan|headers|tidy|fuzz)\  || $mode == full ]] && purposes+=(full)
+[[ " ${planned[*]} " =~ \ (e2e-tsan|headers|tidy|fuzz|perf)\  || $mode == full ]] && purposes+=(full perf)
 ensure_packages "${purposes[@]}" || exit 1
 
 # Nothing that an earlier run left may be counted.
@@ -108,6 +109,15 @@ tidy() {
   build release || return 1
   git ls-files -- '*.cpp' ':!test' ':!perf' |
     xargs run-clang-tidy -quiet -p build/release -j $jobs
+}
+
+perf() { # that the benchmarks run, not what they find
+  build perf app/ocsproxy loader proxy_bench rules_bench || return 1
+  build/perf/perf/proxy_bench --benchmark_min_time=0.001 &&
+    build/perf/perf/rules_bench --benchmark_min_time=0.001 --benchmark_filter='rules:1000/' &&
+    ulimit -n "$(ulimit -Hn)" &&
+    $python perf/bench/run.py --rounds 1 --seconds 1 --clients 200 --results "$logs/perf/first" &&
+    $python perf/compare.py "$logs/perf/first/results.json" "$logs/perf/first/results.json"
 }
 
 fuzz() { # every target for a minute, from its kept corpus

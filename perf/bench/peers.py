@@ -170,7 +170,7 @@ class Haproxy(Peer):
 global
   nbthread {self.workers}
   maxconn 10100
-  ulimit-n 20000
+  no strict-limits
   ssl-default-bind-options ssl-min-ver TLSv1.3
   ssl-default-bind-ciphersuites {SUITE}
   ssl-default-server-options ssl-min-ver TLSv1.3

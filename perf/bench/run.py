@@ -26,6 +26,7 @@ def options():
     parser.add_argument("--build", default=REPOSITORY / "build/perf", type=pathlib.Path)
     parser.add_argument("--rounds", default=5, type=int)
     parser.add_argument("--seconds", default=4, type=int, help="of each measurement")
+    parser.add_argument("--clients", default=10_000, type=int, help="that are idle")
     parser.add_argument("--workloads", help="comma-separated, all when absent")
     parser.add_argument("--peers", help="comma-separated, all when absent")
     parser.add_argument("--results", default=REPOSITORY / "perf/results", type=pathlib.Path)
@@ -56,12 +57,11 @@ def public_key_infrastructure(folder):
 
 
 def contenders(chosen_peers):
-    """(name, class, workers, cores) of each cell of a round, by workload kind."""
-    cells = [(kind.name, kind, 1, ALONE) for kind in peers.PEERS if kind.name in chosen_peers]
-    return cells
+    """(name, class, workers, cores) of each cell of a round."""
+    return [(kind.name, kind, 1, ALONE) for kind in peers.PEERS if kind.name in chosen_peers]
 
 
-def extra_contenders():
+def variants():
     """What ocsproxy is compared with itself for: its log's price, and a second worker's."""
     return [(peers.OcsproxyWithLog.name, peers.OcsproxyWithLog, 1, ALONE),
             ("ocsproxy, one worker on both cores", peers.Ocsproxy, 1, BOTH),
@@ -80,7 +80,7 @@ def rounds(arguments, pki, base):
     with Origin(base / "origin", pki) as origin:
         for number in range(arguments.rounds):
             for workload in names:
-                here = cells + (extra_contenders() if workload == "1 KiB" and not arguments.peers
+                here = cells + (variants() if workload == "1 KiB" and not arguments.peers
                                 else [])
                 # Who is first changes, so that none has the quiet half of every round.
                 here = here[number % len(here):] + here[:number % len(here)]
@@ -114,6 +114,7 @@ def commit():
 
 def main():
     arguments = options()
+    workloads.IdleClients.count = arguments.clients
     peers.Ocsproxy.binary = arguments.build / "app/ocsproxy"
     workloads.Loader.binary = str(arguments.build / "perf/loader")
     with contextlib.ExitStack() as stack:

@@ -37,6 +37,8 @@ def _finished(load):
     found = re.search(r"(\d+) requests in ([\d.]+)(m?s|m), ([\d.]+)([KMGT]?B) read", said)
     if load.returncode or not found or "Socket errors" in said or "Non-2xx" in said:
         raise Failed(said)
+    if found[1] == "0":
+        raise Failed(said)
     scale = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}[found[5]]
     return {"requests": int(found[1]), "bytes": float(found[4]) * scale,
             **{key: _microseconds(said, key) for key in ("50%", "99%")}}
@@ -140,24 +142,27 @@ def fixed_rate(per_second):
     return run
 
 
-def idle_clients(count):
-    def run(peer, _origin, seconds):
-        pids = peer.pids()
-        before = usage.memory_kib(pids)
-        load = _loader(peer, "idle", "--threads", 4, "--connections", count, stdin=subprocess.PIPE)
-        opened = json.loads(load.stdout.readline())
-        if opened["errors"]:
-            load.communicate("")
-            raise Failed(str(opened))
-        time.sleep(1)
-        cpu = usage.cpu_microseconds(pids)
-        memory = usage.memory_kib(pids) - before
-        time.sleep(seconds)
-        cpu = usage.cpu_microseconds(pids) - cpu
+class IdleClients:
+    count = 10_000
+
+
+def idle_clients(peer, _origin, seconds):
+    pids = peer.pids()
+    before = usage.memory_kib(pids)
+    load = _loader(peer, "idle", "--threads", 4, "--connections", IdleClients.count,
+                   stdin=subprocess.PIPE)
+    opened = json.loads(load.stdout.readline())
+    if opened["errors"]:
         load.communicate("")
-        return {"cost": memory / opened["open"], "unit": "KiB per idle client",
-                "cpu_us_per_second": cpu / seconds}
-    return run
+        raise Failed(str(opened))
+    time.sleep(1)
+    cpu = usage.cpu_microseconds(pids)
+    memory = usage.memory_kib(pids) - before
+    time.sleep(seconds)
+    cpu = usage.cpu_microseconds(pids) - cpu
+    load.communicate("")
+    return {"cost": memory / opened["open"], "unit": "KiB per idle client",
+            "cpu_us_per_second": cpu / seconds}
 
 
 WORKLOADS = {
@@ -169,5 +174,5 @@ WORKLOADS = {
     "new connection": handshakes(resume=False),
     "resumed connection": handshakes(resume=True),
     "1000 requests/s": fixed_rate(1000),
-    "idle clients": idle_clients(10_000),
+    "idle clients": idle_clients,
 }
