@@ -31,7 +31,7 @@ constexpr std::size_t class_size(std::uint32_t index) {
   const std::size_t base = kSmallest << (index / 4);
   return base + base / 4 * (index % 4);
 }
-constexpr std::size_t kLargest = class_size(kClasses - 1);
+[[maybe_unused]] constexpr std::size_t kLargest = class_size(kClasses - 1);
 
 constexpr std::uint32_t class_of(std::size_t size) {
   if (size <= kSmallest) return 0;
@@ -49,7 +49,7 @@ constexpr bool classes_fit() {
 }
 static_assert(classes_fit());
 
-constexpr std::array<std::uint32_t, kClasses> kKept = [] {
+[[maybe_unused]] constexpr std::array<std::uint32_t, kClasses> kKept = [] {
   std::array<std::uint32_t, kClasses> kept{};
   for (std::uint32_t index = 0; index < kClasses; ++index) {
     kept[index] = static_cast<std::uint32_t>(

@@ -10,12 +10,6 @@
 #include "tls/upstream_context.h"
 
 namespace ocsproxy {
-namespace {
-
-// Connections of one worker to one target, leased, pinned and idle.
-
-}  // namespace
-
 std::uint64_t ListenerLoad::total() const {
   std::uint64_t sum = 0;
   for (const Padded& one : open_) sum += one.counter.value();

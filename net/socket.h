@@ -52,7 +52,6 @@ class Socket final : public Pollable {
 
   void wait_readable(Waiter* waiter) { reader_ = waiter; }
   void wait_writable(Waiter* waiter) { writer_ = waiter; }
-  bool has_reader() const { return reader_ != nullptr; }
 
   // Every call and wait from now on fails with this error; waiters are woken from the loop. The
   // first cancellation counts.

@@ -99,8 +99,6 @@ void Stream::start_tls(SslPtr ssl) {
   BIO_set_init(bio, 1);
   SSL_set_bio(ssl_.get(), bio, bio);
   SSL_set_read_ahead(ssl_.get(), 1);
-  // The BIO takes whole writes, so partial ones would only cost further calls.
-  SSL_clear_mode(ssl_.get(), SSL_MODE_ENABLE_PARTIAL_WRITE);
 }
 
 void Stream::expect_bulk() {
@@ -120,7 +118,6 @@ int Stream::bio_read(char* into, int size, bool& retry) {
   const IoResult result = socket_.receive({into, static_cast<std::size_t>(size)});
   switch (result.status) {
     case IoStatus::ok:
-      bytes_received_ += result.bytes;
       return static_cast<int>(result.bytes);
     case IoStatus::would_block:
       retry = true;
@@ -157,7 +154,6 @@ bool Stream::send_gathered() {
       return false;
     }
     rest = rest.subspan(result.bytes);
-    bytes_sent_ += result.bytes;
   }
   if (rest.empty()) return true;
   if (spill_.size() + rest.size() > kLargestSpill) {
@@ -176,7 +172,6 @@ IoResult Stream::try_read(std::span<char> into) {
   if (ended_ != IoStatus::ok) return {0, ended_};
   if (ssl_ != nullptr) return read_records(into);
   const IoResult result = socket_.receive(into);
-  bytes_received_ += result.bytes;
   if (result.status == IoStatus::failed) error_ = socket_.error();
   if (result.status == IoStatus::closed) ended_ = IoStatus::closed;
   return result;
@@ -321,7 +316,6 @@ IoStatus Stream::flush() {
       return result.status;
     }
     spill_.consume(result.bytes);
-    bytes_sent_ += result.bytes;
   }
   return IoStatus::ok;
 }
@@ -335,7 +329,6 @@ IoStatus Stream::continue_plain_write(std::span<const char>& first, std::span<co
       if (result.status == IoStatus::failed) error_ = socket_.error();
       return result.status;
     }
-    bytes_sent_ += result.bytes;
     const std::size_t of_first = std::min(result.bytes, first.size());
     first = first.subspan(of_first);
     second = second.subspan(result.bytes - of_first);

@@ -58,9 +58,6 @@ class Stream {
   void finish_writing();
   // The peer shall see a cut, not an end.
   void abort() { socket_.reset_on_close(); }
-  // Bytes of this connection on the wire, TLS and all.
-  std::uint64_t bytes_received() const { return bytes_received_; }
-  std::uint64_t bytes_sent() const { return bytes_sent_; }
 
   // co_await stream.read(into) -> IoResult, never would_block.
   class Read final : public Waiter {
@@ -199,8 +196,6 @@ class Stream {
   bool eof_ = false;               // the socket's FIN was read
   bool drained_ = false;           // OpenSSL has no whole record left
   bool bulk_ = false;
-  std::uint64_t bytes_received_ = 0;
-  std::uint64_t bytes_sent_ = 0;
 };
 
 }  // namespace ocsproxy
