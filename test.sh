@@ -121,7 +121,7 @@ perf() { # that the benchmarks run, not what they find
 }
 
 fuzz() { # every target for a minute, from its kept corpus
-  build fuzz || return 1
+  build fuzz fuzz_targets || return 1
   $python test/run_fuzz.py build/fuzz --seconds 60
 }
 

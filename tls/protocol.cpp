@@ -48,12 +48,13 @@ Result<SslCtxPtr> make_context(const Library& library, const SSL_METHOD* method,
   if (context == nullptr) return context_error();
   SSL_CTX* const raw = context.get();
   SSL_CTX_set_security_level(raw, kSecurityLevel);
+  char groups[] = "X25519:P-256:P-384";  // the macro casts a const away
   // No partial writes: the BIO takes all, so they would only cost further calls.
   SSL_CTX_set_mode(raw, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
   if (SSL_CTX_set_min_proto_version(raw, version_number(minimum_version)) != 1 ||
       SSL_CTX_set_max_proto_version(raw, TLS1_3_VERSION) != 1 ||
       SSL_CTX_set_ciphersuites(raw, tls13_ciphers()) != 1 ||
-      SSL_CTX_set1_groups_list(raw, "X25519:P-256:P-384") != 1) {
+      SSL_CTX_set1_groups_list(raw, groups) != 1) {
     return context_error();
   }
   return context;
