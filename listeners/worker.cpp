@@ -34,7 +34,7 @@ Worker::Worker(std::size_t index, std::size_t workers, std::string_view via, con
       reactor_(io_),
       resolver_(io_),
       services_{.reactor = reactor_,
-                .records = records_,
+                .tls = tls_,
                 .resolver = resolver_,
                 .sessions = sessions_,
                 .log = log,

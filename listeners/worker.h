@@ -105,7 +105,7 @@ class Worker {
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   Library library_;
-  RecordBuffer records_;
+  TlsResources tls_{library_};
   Reactor reactor_;
   Resolver resolver_;
   SessionCache sessions_;

@@ -191,7 +191,8 @@ void relay_chunked(benchmark::State& state) {
 void check_out_of_the_pool(benchmark::State& state) {
   boost::asio::io_context io(1);
   Reactor reactor(io);
-  RecordBuffer records;
+  const Library library;
+  TlsResources tls(library);
   auto target = make_local<Target>(reactor,
                                    TargetKey{.site = "pool",
                                              .addresses = {},
@@ -208,7 +209,7 @@ void check_out_of_the_pool(benchmark::State& state) {
       return;
     }
     peers.emplace_back(fds[1]);
-    auto stream = std::make_unique<Stream>(reactor, Descriptor(fds[0]), false, records);
+    auto stream = std::make_unique<Stream>(reactor, Descriptor(fds[0]), false, tls);
     target->put(Lease(std::make_unique<UpstreamConnection>(target->take_slot(), std::move(stream),
                                                            SocketAddress())));
   }

@@ -1,6 +1,8 @@
 #include "proxy/connection.h"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "proxy/head_parser.h"
 
@@ -13,6 +15,8 @@ using std::chrono::milliseconds;
 // its kernel does not throw our answer away with a reset (RFC 9112 9.6).
 constexpr milliseconds kLinger{2'000};
 constexpr std::size_t kLingerBytes = 4u << 20;
+// A client that has been idle this long gives back what its next request takes anew.
+constexpr milliseconds kRestsAfter{1'000};
 
 }  // namespace
 
@@ -21,7 +25,7 @@ ClientConnection::ClientConnection(Services& services, EndpointState& endpoint, 
     : services_(services),
       endpoint_(endpoint),
       load_(load),
-      stream_(services.reactor, std::move(fd), false, services.records),
+      stream_(services.reactor, std::move(fd), false, services.tls),
       client_{.stream = stream_,
               .id = services.next_id(),
               .peer = peer,
@@ -149,7 +153,9 @@ Task<bool> ClientConnection::wait_for_request() {
     co_return false;
   const settings::Listener& listener = services_.snapshot->settings().listeners[endpoint_.listener];
   deadline_name_ = Deadline::idle;
-  deadline_.arm(*listener.timeouts.idle);
+  const milliseconds idle = *listener.timeouts.idle;
+  idle_left_ = idle - std::min(idle, kRestsAfter);
+  deadline_.arm(idle - idle_left_);
   watch_pins(true);
   bool readable = false;
   if (!ending_) readable = co_await stream_.readable();
@@ -254,6 +260,11 @@ void ClientConnection::on_deadline(void* self) {
   auto& connection = *static_cast<ClientConnection*>(self);
   if (connection.state_ == State::head) {
     connection.stream_.socket().interrupt_reader();  // it is told
+    return;
+  }
+  if (connection.state_ == State::idle && connection.idle_left_.count() > 0) {
+    connection.stream_.shed();
+    connection.deadline_.arm(std::exchange(connection.idle_left_, milliseconds(0)));
     return;
   }
   if (connection.state_ == State::idle) {

@@ -82,6 +82,7 @@ class ClientConnection {
   State state_ = State::handshake;
   bool ending_ = false;
   Deadline deadline_name_ = Deadline::none;
+  std::chrono::milliseconds idle_left_{0};  // of the idle deadline, behind what is armed
   Timer deadline_;
   Buffer buffer_;
   Window window_;

@@ -14,7 +14,7 @@
 #include "net/resolver.h"
 #include "proxy/access_log_writer.h"
 #include "proxy/snapshot.h"
-#include "tls/record_buffer.h"
+#include "tls/tls_resources.h"
 #include "tls/session_cache.h"
 
 namespace ocsproxy {
@@ -46,7 +46,7 @@ struct Counters {
 
 struct Services {
   Reactor& reactor;
-  RecordBuffer& records;
+  TlsResources& tls;
   Resolver& resolver;
   SessionCache& sessions;
   const Log& log;

@@ -1,12 +1,16 @@
 // The transport of one connection: a TCP socket, plain or under TLS, with reads and writes that are
 // tried first and awaited only when they would block.
 //
-// TLS goes over a BIO of our own. Reading: OpenSSL reads ahead, straight from the socket into its
-// own record buffer, so no byte is copied on the way in except by libssl (which decrypts in place
-// and copies out once). Writing: libssl copies the plaintext into its record once and encrypts
-// there; the BIO gathers the records of a call in the worker's RecordBuffer (the third and last
-// copy), and one send takes them away. What the socket does not take stays in a spill of this
-// stream, and the write has ended only when the spill is empty: that is the back-pressure.
+// Under TLS 1.3 application data is sealed and opened by a record layer of our own (see
+// tls/record_layer.h) between the worker's buffers and the caller's: no byte of it is copied. All
+// else, and all of older versions, is OpenSSL's, over a BIO of our own: libssl copies a byte twice
+// on the way in and once on the way out, where the BIO copies it once more.
+//
+// Records are gathered in the worker's buffer, and one send takes them away. What the socket does
+// not take stays in a spill of this stream, and the write has ended only when the spill is empty:
+// that is the back-pressure. What came from the socket and cannot be opened yet (half a record, or
+// one for which the caller has no room) is kept by the stream too, and is the only thing that
+// moves.
 //
 // At most one read and one write may be under way. Worker's thread only.
 #pragma once
@@ -19,14 +23,15 @@
 #include "base/error.h"
 #include "net/socket.h"
 #include "tls/openssl.h"
-#include "tls/record_buffer.h"
+#include "tls/record_layer.h"
+#include "tls/tls_resources.h"
 
 namespace ocsproxy {
 
 class Stream {
  public:
-  // Plain until start_tls. `records` outlives the stream.
-  Stream(Reactor& reactor, Descriptor fd, bool connecting, RecordBuffer& records);
+  // Plain until start_tls. `shared` outlives the stream.
+  Stream(Reactor& reactor, Descriptor fd, bool connecting, TlsResources& shared);
   ~Stream();
   Stream(const Stream&) = delete;  // awaiters and the BIO point at it
   Stream& operator=(const Stream&) = delete;
@@ -51,8 +56,10 @@ class Stream {
   End peek_end();
   // After IoStatus::failed: what happened; side and phase are the caller's to add.
   const Error& error() const { return error_; }
-  // Larger records are read at once from now on: bodies are coming.
+  // More is read at once from now on: bodies are coming.
   void expect_bulk();
+  // Nothing is expected for a while: gives back memory that the next byte needs again.
+  void shed() { layer_.shed(); }
 
   // Announces our end (close_notify, FIN) as far as the socket takes it now.
   void finish_writing();
@@ -156,7 +163,7 @@ class Stream {
  private:
   friend struct StreamBio;
 
-  // Encrypted bytes that the socket has not taken yet, in order.
+  // Bytes that wait, in order; holds memory only while there are any.
   class Spill {
    public:
     ~Spill();
@@ -176,25 +183,46 @@ class Stream {
   IoStatus start_write(std::span<const char>& first, std::span<const char>& second);
   IoStatus continue_plain_write(std::span<const char>& first, std::span<const char>& second);
   IoStatus flush();
-  bool encrypt(std::span<const char> data);
+  bool encrypt(std::span<const char> first, std::span<const char> second);
+  bool seal(std::span<const char> first, std::span<const char> second);
   IoStatus try_handshake();
+  void take_over();
+  IoResult read_tls(std::span<char> into);
+  IoResult read_openssl(std::span<char> into);
   IoResult read_records(std::span<char> into);
-  IoResult fail_read(int ssl_error);
+  IoResult receive_records(std::size_t room, std::size_t held);
+  IoStatus take_record(std::span<const char> record, std::span<char> into, std::size_t& total);
+  IoStatus feed_openssl(std::span<const char> bytes);
+  void send_answers();
+  End peek_tls();
+  IoStatus fail_read(int ssl_error);
   void fail_from_queue();
   void fail_handshake();
   // The BIO's two ends.
-  int bio_read(char* into, int size, bool& retry);
-  void bio_write(const char* data, int size);
+  int bio_read(std::span<char> into, bool& retry);
+  void bio_write(std::span<const char> data);
   bool send_gathered();
 
+  // Smaller records are read by the dozen anyway.
+  static constexpr std::uint16_t kSmallestUnit = 1024;
+
   Socket socket_;
+  TlsResources& shared_;
+  RecordLayer layer_;
   SslPtr ssl_;
-  RecordBuffer& records_;
-  Spill spill_;
+  Spill spill_;                 // records that the socket has not taken
+  Spill received_;              // what came and has not been opened, or not been given to OpenSSL
+  Spill plain_;                 // what was opened and has not been asked for
+  std::span<const char> feed_;  // while `feeding_`: all that OpenSSL gets to read
   Error error_;
+  // Of the last record that carried data.
+  std::uint16_t record_size_ = RecordProtection::kLargestContent + RecordProtection::kOverhead;
   IoStatus ended_ = IoStatus::ok;  // how reading ended, once it has
   bool eof_ = false;               // the socket's FIN was read
-  bool drained_ = false;           // OpenSSL has no whole record left
+  bool handshaken_ = false;
+  bool feeding_ = false;
+  bool record_waits_ = false;  // `received_` has a whole one
+  bool drained_ = false;       // OpenSSL has no whole record left
   bool bulk_ = false;
 };
 

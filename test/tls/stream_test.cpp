@@ -26,8 +26,8 @@ class Streams : public ::testing::Test {
   void SetUp() override {
     int fds[2];
     ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-    left_ = std::make_unique<Stream>(reactor_, Descriptor(fds[0]), false, records_);
-    right_ = std::make_unique<Stream>(reactor_, Descriptor(fds[1]), false, records_);
+    left_ = std::make_unique<Stream>(reactor_, Descriptor(fds[0]), false, shared_);
+    right_ = std::make_unique<Stream>(reactor_, Descriptor(fds[1]), false, shared_);
   }
   void TearDown() override {
     left_.reset();
@@ -37,7 +37,7 @@ class Streams : public ::testing::Test {
   }
 
   // The handshake comes next; the right one is the server.
-  void start_tls() {
+  void start_tls(int version) {
     const MadeCertificate root = made(library_, authority_request("Test Root"));
     const MadeCertificate leaf = made(library_, server_request({std::string(kSite)}), &root);
     auto server = ServerContext::make(
@@ -48,7 +48,9 @@ class Streams : public ::testing::Test {
     ASSERT_TRUE(client);
     server_ = *std::move(server);
     client_ = *std::move(client);
-    left_->start_tls(*client_->new_ssl(kSite));
+    SslPtr client_end = *client_->new_ssl(kSite);
+    SSL_set_max_proto_version(client_end.get(), version);
+    left_->start_tls(std::move(client_end));
     right_->start_tls(server_->new_ssl());
   }
 
@@ -102,21 +104,27 @@ class Streams : public ::testing::Test {
 
   boost::asio::io_context io_{1};
   Reactor reactor_{io_};
-  RecordBuffer records_;
   Library library_;
+  TlsResources shared_{library_};
   std::unique_ptr<ServerContext> server_;
   std::unique_ptr<UpstreamContext> client_;
   std::unique_ptr<Stream> left_;
   std::unique_ptr<Stream> right_;
 };
 
-// Plain, or after a TLS handshake.
-class StreamPair : public Streams, public ::testing::WithParamInterface<bool> {
+// Plain, or after a handshake of a TLS version: OpenSSL's records and ours.
+struct Transport {
+  const char* name;
+  int version;  // 0: no TLS
+};
+
+class StreamPair : public Streams, public ::testing::WithParamInterface<Transport> {
  protected:
+  static bool secure() { return GetParam().version != 0; }
   void SetUp() override {
     Streams::SetUp();
-    if (!GetParam()) return;
-    ASSERT_NO_FATAL_FAILURE(start_tls());
+    if (!secure()) return;
+    ASSERT_NO_FATAL_FAILURE(start_tls(GetParam().version));
     Task<> left = shake(left_.get());
     Task<> right = shake(right_.get());
     left.start();
@@ -125,8 +133,11 @@ class StreamPair : public Streams, public ::testing::WithParamInterface<bool> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(Transports, StreamPair, ::testing::Bool(),
-                         [](const auto& instance) { return instance.param ? "tls" : "plain"; });
+INSTANTIATE_TEST_SUITE_P(Transports, StreamPair,
+                         ::testing::Values(Transport{"plain", 0},
+                                           Transport{"tls1_2", TLS1_2_VERSION},
+                                           Transport{"tls1_3", TLS1_3_VERSION}),
+                         [](const auto& instance) { return instance.param.name; });
 
 TEST_P(StreamPair, megabytes_cross_in_both_directions_at_once_and_end_cleanly) {
   const std::string there = pattern(9'000'017);
@@ -220,7 +231,7 @@ TEST_P(StreamPair, half_of_a_message_does_not_make_readable_spin) {
   };
   Task<> watcher = watch(left_.get(), &rounds);
   watcher.start();
-  if (GetParam()) {
+  if (secure()) {
     // The first bytes of a record, by the bare socket.
     const char half_record[] = {23, 3, 3, 0, 100, 1, 2, 3};
     ASSERT_EQ(::send(right_->socket().fd(), half_record, sizeof half_record, 0),
@@ -238,14 +249,14 @@ TEST_P(StreamPair, peer_that_vanishes_is_told_apart_from_one_that_says_goodbye) 
   EXPECT_EQ(left_->peek_end(), Stream::End::none);
   ::shutdown(right_->socket().fd(), SHUT_WR);
   run_until([&] { return left_->socket().hung_up(); });
-  EXPECT_EQ(left_->peek_end(), GetParam() ? Stream::End::broken : Stream::End::half_closed);
+  EXPECT_EQ(left_->peek_end(), secure() ? Stream::End::broken : Stream::End::half_closed);
 }
 
 TEST_P(StreamPair, what_looking_at_the_end_makes_tls_say_goes_to_its_own_peer) {
   ::shutdown(right_->socket().fd(), SHUT_WR);
   run_until([&] { return left_->socket().hung_up(); });
   (void)left_->peek_end();
-  EXPECT_EQ(records_.used, 0u) << "the next stream of the worker would send it";
+  EXPECT_EQ(shared_.gathered_size, 0u) << "the next stream of the worker would send it";
 }
 
 TEST_P(StreamPair, goodbye_of_the_peer_is_seen_without_reading) {
@@ -269,7 +280,7 @@ TEST_P(StreamPair, large_reads_take_several_records_at_once) {
 }
 
 TEST_F(Streams, what_came_behind_the_handshake_is_read_although_its_sender_takes_no_tickets) {
-  ASSERT_NO_FATAL_FAILURE(start_tls());
+  ASSERT_NO_FATAL_FAILURE(start_tls(TLS1_3_VERSION));
   const std::string request = "GET / HTTP/1.1\r\n\r\n";
   // All of it before the server sees the client's Finished: nothing here waits.
   const auto ask_and_vanish = [](Stream* stream, const std::string* data) -> Task<> {

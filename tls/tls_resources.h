@@ -1,0 +1,28 @@
+// What the TLS streams of one worker share.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "tls/traffic_keys.h"
+
+namespace ocsproxy {
+
+// One per worker, on its thread; outlives its streams. The two buffers belong to nobody outside a
+// call to a stream: what a stream cannot finish with in one call it keeps for itself.
+struct TlsResources {
+  explicit TlsResources(const Library& library) : keys(library) {}
+
+  // What one send takes away: the records of a full Buffer and the head in front of it.
+  static constexpr std::size_t kGathered = std::size_t{96} * 1024;
+  std::array<char, kGathered> gathered;
+  std::size_t gathered_size = 0;
+
+  // What one receive brings.
+  static constexpr std::size_t kReceived = 5 * RecordProtection::kLargestRecord;
+  std::array<char, kReceived> received;
+
+  TrafficKeys keys;
+};
+
+}  // namespace ocsproxy
