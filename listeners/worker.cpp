@@ -5,8 +5,6 @@
 #include <set>
 #include <utility>
 
-#include <boost/asio/post.hpp>
-
 #include "tls/upstream_context.h"
 
 namespace ocsproxy {
@@ -47,6 +45,7 @@ Worker::Worker(std::size_t index, std::size_t workers, std::string_view via, con
   std::array<unsigned char, sizeof last_id_> random{};
   library_.random(random);
   std::memcpy(&last_id_, random.data(), random.size());
+  reactor_.sleep_here([this] { return resolver_.asking(); });
   thread_ = std::thread([this] { run(); });
 }
 
@@ -76,18 +75,17 @@ void Worker::run() {
 std::future<Status> Worker::prepare(std::shared_ptr<const Snapshot> snapshot,
                                     std::shared_ptr<const TicketKeys> keys) {
   auto answer = std::make_shared<std::promise<Status>>();
-  boost::asio::post(
-      io_, [this, answer, snapshot = std::move(snapshot), keys = std::move(keys)]() mutable {
-        Result<LocalRef<WorkerSnapshot>> built = build(std::move(snapshot), keys);
-        if (!built) {
-          prepared_ = {};
-          retire_targets();
-          answer->set_value(std::move(built).error());
-          return;
-        }
-        prepared_ = *std::move(built);
-        answer->set_value(Done{});
-      });
+  reactor_.post([this, answer, snapshot = std::move(snapshot), keys = std::move(keys)]() mutable {
+    Result<LocalRef<WorkerSnapshot>> built = build(std::move(snapshot), keys);
+    if (!built) {
+      prepared_ = {};
+      retire_targets();
+      answer->set_value(std::move(built).error());
+      return;
+    }
+    prepared_ = *std::move(built);
+    answer->set_value(Done{});
+  });
   return answer->get_future();
 }
 
@@ -180,7 +178,7 @@ void Worker::retire_targets() {
 
 std::future<void> Worker::commit(std::vector<WorkerEndpoint> endpoints) {
   auto answer = std::make_shared<std::promise<void>>();
-  boost::asio::post(io_, [this, answer, endpoints = std::move(endpoints)]() mutable {
+  reactor_.post([this, answer, endpoints = std::move(endpoints)]() mutable {
     snapshot_ = std::exchange(prepared_, {});
     for (Endpoint& endpoint : endpoints_) endpoint.state.listener = EndpointState::kNoListener;
     for (WorkerEndpoint& wanted : endpoints) open_endpoint(std::move(wanted));
@@ -220,7 +218,7 @@ void Worker::forget_closed_endpoints() {
 }
 
 void Worker::set_ticket_keys(std::shared_ptr<const TicketKeys> keys) {
-  boost::asio::post(io_, [this, keys = std::move(keys)] {
+  reactor_.post([this, keys = std::move(keys)] {
     if (!snapshot_) return;
     for (const auto& listener : snapshot_->listeners) {
       if (listener) listener->context->set_ticket_keys(keys);
@@ -277,7 +275,7 @@ void Worker::bury() {
 std::future<void> Worker::drain() {
   auto answer = std::make_unique<std::promise<void>>();
   std::future<void> drained = answer->get_future();
-  boost::asio::post(io_, [this, answer = std::move(answer)]() mutable {
+  reactor_.post([this, answer = std::move(answer)]() mutable {
     draining_ = true;
     drained_ = std::move(answer);
     for (Endpoint& endpoint : endpoints_) {
@@ -297,7 +295,7 @@ void Worker::finish_drain_if_done() {
 }
 
 void Worker::stop() {
-  boost::asio::post(io_, [this] {
+  reactor_.post([this] {
     if (std::exchange(stopping_, true)) return;
     draining_ = true;
     for (Endpoint& endpoint : endpoints_) endpoint.acceptor.reset();
@@ -309,7 +307,7 @@ void Worker::stop() {
 // Aborted connections end from the loop; it goes on until the last has.
 void Worker::stop_when_empty() {
   if (connections_ != nullptr || !ended_.empty()) {
-    boost::asio::post(io_, [this] { stop_when_empty(); });
+    reactor_.post([this] { stop_when_empty(); });
     return;
   }
   for (auto& [key, target] : targets_) target->retire();

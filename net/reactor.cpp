@@ -1,18 +1,17 @@
 #include "net/reactor.h"
 
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #include <array>
 #include <cstdlib>
-
-#include <boost/asio/post.hpp>
 
 namespace ocsproxy {
 namespace {
 
 constexpr int kEventsPerWait = 256;
-// How many times in a row the set is asked before timers and the io_context get their turn.
-constexpr int kWaitsPerTurn = 4;
+// What no slot can have: the eventfd.
+constexpr std::uint64_t kNotification = ~std::uint64_t{0};
 
 std::chrono::milliseconds monotonic_now() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -22,13 +21,18 @@ std::chrono::milliseconds monotonic_now() {
 }  // namespace
 
 Reactor::Reactor(boost::asio::io_context& io)
-    : io_(io), epoll_(io), ticker_(io), now_(monotonic_now()), timers_(now_) {
+    : io_(io),
+      epoll_(io),
+      notification_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      ticker_(io),
+      now_(monotonic_now()),
+      timers_(now_) {
   const int fd = ::epoll_create1(EPOLL_CLOEXEC);
+  epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.u64 = kNotification}};
   // A worker that cannot have an epoll set cannot do anything; this happens only at start.
-  if (fd < 0) std::abort();
+  if (fd < 0 || ::epoll_ctl(fd, EPOLL_CTL_ADD, notification_.get(), &event) != 0) std::abort();
   epoll_.assign(fd);
   watch();
-  tick();
 }
 
 Reactor::~Reactor() { stop(); }
@@ -40,42 +44,97 @@ void Reactor::stop() {
   epoll_.cancel(ignored);
 }
 
-void Reactor::watch() {
-  epoll_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                    [this](boost::system::error_code error) {
-                      if (error || stopped_) return;
-                      run_ready();
-                      if (!stopped_) watch();
-                    });
+void Reactor::notify() {
+  const std::uint64_t one = 1;
+  // It fails only when the counter is full, and then it has been read as little as before.
+  (void)!::write(notification_.get(), &one, sizeof one);
 }
 
-void Reactor::tick() {
-  ticker_.expires_after(TimerWheel::kTick);
-  ticker_.async_wait([this](boost::system::error_code error) {
-    if (error || stopped_) return;
-    now_ = monotonic_now();
-    timers_.advance(now_);
-    run_deferred();
-    if (!stopped_) tick();
+void Reactor::look_at_clock() {
+  now_ = monotonic_now();
+  timers_.set_now(now_);
+}
+
+// One of the two sleeps: this set, or the io_context with this set among what it waits for.
+void Reactor::take_turns() {
+  run();
+  if (stopped_) return;
+  if (!sleeps_here()) {
+    watch();
+    return;
+  }
+  // Behind what was posted.
+  boost::asio::post(io_, [this] {
+    if (!stopped_) take_turns();
   });
 }
 
-void Reactor::run_ready() {
-  std::array<epoll_event, kEventsPerWait> events;
-  for (int turn = 0; turn < kWaitsPerTurn; ++turn) {
-    const int count = ::epoll_wait(epoll_.native_handle(), events.data(), kEventsPerWait, 0);
-    if (count <= 0) return;
-    now_ = monotonic_now();
-    for (int i = 0; i < count; ++i) {
-      const std::uint64_t key = events[static_cast<std::size_t>(i)].data.u64;
-      // What was removed while this batch was handled has another generation by now.
-      if (!alive(key)) continue;
-      slots_[static_cast<std::uint32_t>(key)].pollable->on_events(
-          events[static_cast<std::size_t>(i)].events);
-    }
+void Reactor::watch() {
+  epoll_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                    [this](const boost::system::error_code&) {
+                      if (stopped_) return;
+                      ticker_.cancel();
+                      take_turns();
+                    });
+  tick();
+}
+
+// While the io_context sleeps.
+void Reactor::tick() {
+  ticker_.expires_after(TimerWheel::kTick);
+  ticker_.async_wait([this](const boost::system::error_code& error) {
+    if (error || stopped_) return;
+    look_at_clock();
+    timers_.advance(now_);
     run_deferred();
     if (stopped_) return;
+    if (!sleeps_here()) {
+      tick();
+      return;
+    }
+    boost::system::error_code ignored;
+    epoll_.cancel(ignored);  // which ends the wait above
+  });
+}
+
+// Until the io_context must have its turn.
+void Reactor::run() {
+  running_ = true;
+  notified_ = false;
+  std::array<epoll_event, kEventsPerWait> events;
+  while (!stopped_ && !notified_) {
+    const int wait = wait_at_most();
+    const int count = ::epoll_wait(epoll_.native_handle(), events.data(), kEventsPerWait, wait);
+    if (count <= 0 && wait == 0) break;
+    quiet_ = count <= 0;
+    look_at_clock();
+    for (int i = 0; i < count; ++i) {
+      const epoll_event& event = events[static_cast<std::size_t>(i)];
+      handle(event.data.u64, event.events);
+    }
+    timers_.advance(now_);
+    run_deferred();
   }
+  running_ = false;
+}
+
+// In milliseconds, as epoll_wait wants it. After a quiet tick the sleep lasts until a timer may be
+// due: idle connections cost an idle worker nothing.
+int Reactor::wait_at_most() const {
+  if (!sleeps_here()) return 0;
+  const std::chrono::milliseconds due = quiet_ ? timers_.next(now_) : TimerWheel::kTick;
+  return static_cast<int>(due.count());
+}
+
+void Reactor::handle(std::uint64_t key, std::uint32_t events) {
+  if (key == kNotification) {
+    std::uint64_t times = 0;
+    (void)!::read(notification_.get(), &times, sizeof times);
+    notified_ = true;
+    return;
+  }
+  // What was removed while this batch was handled has another generation by now.
+  if (alive(key)) slots_[static_cast<std::uint32_t>(key)].pollable->on_events(events);
 }
 
 void Reactor::defer(std::function<void()> work) {
@@ -89,7 +148,7 @@ void Reactor::wake(std::uint64_t key) {
 }
 
 void Reactor::schedule_deferred() {
-  if (std::exchange(deferred_scheduled_, true)) return;
+  if (running_ || std::exchange(deferred_scheduled_, true)) return;
   // Not every caller runs inside the loop's own turn (a posted task does not).
   boost::asio::post(io_, [this] { run_deferred(); });
 }

@@ -1,17 +1,23 @@
 // The readiness of one worker's sockets: an edge-triggered epoll set of our own, nested in the
-// worker's io_context (which runs what is rare: timers of the process, signals, DNS, admin). A
-// socket is registered once for its life; what it may do is remembered in user space, I/O is tried
-// first, and only what would block waits here.
+// worker's io_context (which runs what is rare: posted work and DNS). A socket is registered once
+// for its life; what it may do is remembered in user space, I/O is tried first, and only what would
+// block waits here.
+//
+// A worker sleeps in this set, not in the io_context's, which would cost every sleep three system
+// calls more (`sleep_here`). The io_context gets its turn when something was posted, and does the
+// sleeping while it waits for something of its own.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "base/descriptor.h"
@@ -38,6 +44,16 @@ class Reactor {
   // middle of a caller's step: destroying a connection, waking its coroutine.
   void defer(std::function<void()> work);
 
+  // Runs `work` from the io_context, soon. Any thread, as long as this object lives.
+  template <typename Work>
+  void post(Work&& work) {
+    boost::asio::post(io_, std::forward<Work>(work));
+    notify();
+  }
+  // From now on the io_context sleeps only while `io_waits` says that it has sockets or timers to
+  // wait for; it is asked before each sleep. All posting must go through `post`.
+  void sleep_here(std::function<bool()> io_waits) { io_waits_ = std::move(io_waits); }
+
   // Stops watching, so that the io_context can run out of work.
   void stop();
 
@@ -50,8 +66,14 @@ class Reactor {
   // Calls its on_events(0) from the loop, unless it is gone by then.
   void wake(std::uint64_t key);
   void schedule_deferred();
+  void notify();
+  bool sleeps_here() const { return io_waits_ && !io_waits_(); }
+  void look_at_clock();
+  void take_turns();
   void watch();
-  void run_ready();
+  void run();
+  int wait_at_most() const;
+  void handle(std::uint64_t key, std::uint32_t events);
   void run_deferred();
   void tick();
 
@@ -61,6 +83,8 @@ class Reactor {
   };
   boost::asio::io_context& io_;
   boost::asio::posix::stream_descriptor epoll_;
+  Descriptor notification_;         // an eventfd: something was posted
+  std::function<bool()> io_waits_;  // empty: the io_context sleeps
   boost::asio::steady_timer ticker_;
   std::chrono::milliseconds now_;
   TimerWheel timers_;
@@ -69,6 +93,9 @@ class Reactor {
   std::deque<std::function<void()>> deferred_;
   std::vector<std::uint64_t> woken_;
   bool deferred_scheduled_ = false;
+  bool running_ = false;   // inside `run`, which ends its rounds with what was deferred
+  bool notified_ = false;  // the io_context has posted work
+  bool quiet_ = false;     // the last tick brought nothing
   bool stopped_ = false;
 };
 

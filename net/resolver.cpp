@@ -138,6 +138,7 @@ class Resolver::Channel {
     return !dns_ || ((*dns_)->idle() && !same(resolv_conf_, modified(kResolvConf)));
   }
   Result<std::unique_ptr<DnsChannel>>& dns() { return dns_; }
+  bool asking() const { return dns_ && !(*dns_)->idle(); }
 
  private:
   std::optional<timespec> resolv_conf_;
@@ -192,6 +193,8 @@ Resolver::Query Resolver::resolve(std::string_view name, Callback callback) {
   }
   return Query(this, id);
 }
+
+bool Resolver::asking() const { return channel_ && channel_->asking(); }
 
 Resolver::Entry& Resolver::entry_of(const std::string& name) {
   const auto known = entries_.find(name);

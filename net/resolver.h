@@ -79,6 +79,8 @@ class Resolver {
   // Calls back exactly once: before `resolve` returns when the answer is at hand, else from the
   // loop. The callback may do anything with the resolver but destroy it.
   Query resolve(std::string_view name, Callback callback);
+  // Does it wait for DNS, by sockets and timers in `io`?
+  bool asking() const;
 
  private:
   class Channel;

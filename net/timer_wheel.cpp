@@ -8,7 +8,7 @@ void Timer::arm(std::chrono::milliseconds after) {
   // One tick more than the quotient, since the current tick has partly gone by.
   const auto ticks = static_cast<std::uint64_t>(
       (after + TimerWheel::kTick - std::chrono::milliseconds(1)) / TimerWheel::kTick);
-  due_ = wheel_->tick_ + ticks + 1;
+  due_ = wheel_->now_ + ticks + 1;
   if (link_ != nullptr && slot_tick_ <= due_) return;  // looked at again when that slot is run
   unlink();
   wheel_->link(*this);
@@ -41,11 +41,23 @@ void TimerWheel::link(Timer& timer) {
 }
 
 void TimerWheel::advance(std::chrono::milliseconds now) {
-  const auto target = static_cast<std::uint64_t>(now / kTick);
+  set_now(now);
+  const std::uint64_t target = now_;
   if (target <= tick_) return;
   // After a long pause each slot is run once; what is not yet due there is linked again.
   if (target - tick_ > kSlots) tick_ = target - kSlots;
   while (tick_ < target) run_slot(++tick_);
+}
+
+std::chrono::milliseconds TimerWheel::next(std::chrono::milliseconds now) const {
+  constexpr std::chrono::milliseconds kLongest{60'000};
+  if (linked_ == 0) return kLongest;
+  for (std::uint64_t tick = tick_ + 1; tick < tick_ + kSlots; ++tick) {
+    if (slots_[tick % kSlots] == nullptr) continue;
+    const std::chrono::milliseconds due = static_cast<std::int64_t>(tick) * kTick;
+    return due > now ? due - now : std::chrono::milliseconds(0);
+  }
+  return kLongest;
 }
 
 void TimerWheel::run_slot(std::uint64_t tick) {

@@ -49,13 +49,17 @@ class TimerWheel {
   static constexpr std::chrono::milliseconds kTick{50};
 
   // `now`: any monotonic time; all calls use the same clock.
-  explicit TimerWheel(std::chrono::milliseconds now) : tick_(now / kTick) {}
+  explicit TimerWheel(std::chrono::milliseconds now) : tick_(now / kTick), now_(tick_) {}
   ~TimerWheel();
   TimerWheel(const TimerWheel&) = delete;
   TimerWheel& operator=(const TimerWheel&) = delete;
 
+  // From when on timers count that are armed from now on.
+  void set_now(std::chrono::milliseconds now) { now_ = static_cast<std::uint64_t>(now / kTick); }
   // Fires all that is due. Called once a tick or less often.
   void advance(std::chrono::milliseconds now);
+  // How long until `advance` may have something to do; at most a minute.
+  std::chrono::milliseconds next(std::chrono::milliseconds now) const;
   std::size_t linked() const { return linked_; }
 
  private:
@@ -65,6 +69,7 @@ class TimerWheel {
   void run_slot(std::uint64_t tick);
 
   std::uint64_t tick_;  // all slots up to this one have been run
+  std::uint64_t now_;   // the current tick, not before that one
   std::size_t linked_ = 0;
   std::array<Timer*, kSlots> slots_{};
 };

@@ -163,5 +163,44 @@ TEST(TimerWheel, random_arming_agrees_with_a_list_of_due_times) {
   }
 }
 
+TEST(TimerWheel, whoever_sleeps_until_next_misses_no_timer) {
+  std::mt19937 random(7);
+  TimerWheel wheel(kStart);
+  milliseconds now = kStart;
+  Fired fired;
+  struct Due {
+    std::unique_ptr<One> one;
+    milliseconds at;
+  };
+  std::vector<Due> all;
+  for (int i = 0; i < 200; ++i) {
+    const milliseconds after(random() % 200'000);
+    all.push_back({std::make_unique<One>(wheel, fired, i), now + after});
+    all.back().one->timer.arm(after);
+  }
+  int sleeps = 0;
+  for (; wheel.linked() != 0 && sleeps < 100'000; ++sleeps) {
+    // Something else may wake it before; then the clock is looked at, and timers may be armed.
+    const milliseconds rest = wheel.next(now);
+    now += random() % 4 == 0 ? rest / 2 : rest;
+    wheel.set_now(now);
+    if (random() % 8 == 0) {
+      Due& moved = all[random() % all.size()];
+      if (moved.one->timer.armed()) {
+        moved.one->timer.arm(milliseconds(1'000));
+        moved.at = now + milliseconds(1'000);
+      }
+    }
+    wheel.advance(now);
+    for (const Due& due : all) {
+      if (due.one->timer.armed()) {
+        ASSERT_LE(now, due.at + 2 * TimerWheel::kTick);
+      }
+    }
+  }
+  EXPECT_EQ(fired.order.size(), all.size());
+  EXPECT_EQ(wheel.next(now), milliseconds(60'000));
+}
+
 }  // namespace
 }  // namespace ocsproxy
