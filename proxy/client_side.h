@@ -24,6 +24,7 @@ struct ClientSide {
   rules::ClientPosition position;
   // The TLS side of the listener that did the handshake; null when not secure.
   LocalRef<ListenerTls> tls;
+  ServerContext::Choice certificate{};  // that it was shown
   // Upstream connections that authenticate as this client: at most one a target.
   std::vector<PinnedConnection> pins;
 };

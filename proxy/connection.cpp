@@ -85,7 +85,10 @@ Task<bool> ClientConnection::handshake() {
   deadline_.arm(*listener.timeouts.handshake);
   const IoStatus status = co_await stream_.handshake();
   deadline_.clear();
-  co_return status == IoStatus::ok;
+  if (status != IoStatus::ok) co_return false;
+  client_.certificate = ServerContext::choice_of(stream_.ssl());
+  stream_.forget_handshake();
+  co_return true;
 }
 
 // False: the connection is to be dropped as it is; true: it ends in order.

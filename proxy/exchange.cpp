@@ -102,8 +102,7 @@ std::optional<Exchange::Reply> Exchange::check() {
           request_host(head_, target_.authority, client_.local.port, host_buffer_, host_)) {
     return refuse(bad);
   }
-  if (client_.tls &&
-      client_.tls->context->misdirected(client_.stream.ssl(), host_.authority.name)) {
+  if (client_.tls && client_.tls->context->misdirected(client_.certificate, host_.authority.name)) {
     return refuse({421, "the name belongs to another certificate than the one that was asked for"});
   }
   if (request_loops(head_, services_.via)) {

@@ -46,7 +46,7 @@ std::string_view misconduct(const SSL* ssl) {
                : "the site tried to renegotiate TLS, which is refused; IIS does so to ask for a "
                  "client certificate: set it to ignore client certificates on this path";
   }
-  if (seen >> 1 > kMostKeyUpdates) return "the peer changed its TLS keys too often";
+  if (seen >> 1 > kMostKeyUpdates) return kTooManyKeyUpdates;
   return {};
 }
 

@@ -10,7 +10,10 @@ namespace ocsproxy {
 // A TLS 1.3 peer may change its keys that often; by the protocol's own limits (RFC 8446 5.5) that
 // is enough for terabytes, and each change costs us a key derivation (and an answer).
 inline constexpr unsigned kMostKeyUpdates = 64;
+inline constexpr const char* kTooManyKeyUpdates = "the peer changed its TLS keys too often";
 
+// For connections whose records are OpenSSL's.
+//
 // Refuses renegotiation on all connections of `context` and begins to count for misconduct().
 // Takes the context's info callback.
 void watch_post_handshake(SSL_CTX* context);

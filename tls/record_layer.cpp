@@ -2,12 +2,13 @@
 
 #include <algorithm>
 
+#include <openssl/err.h>
+
 namespace ocsproxy {
 namespace {
 
 // OpenSSL's own bound: more of them in a row than any implementation sends.
 constexpr std::uint8_t kMostEmptyRecords = 32;
-constexpr char kDataType[] = {SSL3_RT_APPLICATION_DATA};
 
 int layer_slot() {
   static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
@@ -33,12 +34,18 @@ std::size_t decode_hex(std::string_view text, std::span<unsigned char> into) {
   return text.size() / 2;
 }
 
+RecordLayer::Opened refused(int alert, const char* offence) {
+  return {.alert = alert, .offence = offence};
+}
+
 }  // namespace
 
 RecordLayer::Secrets::~Secrets() {
   OPENSSL_cleanse(read.data(), read.size());
   OPENSSL_cleanse(write.data(), write.size());
 }
+
+RecordLayer::Direction::~Direction() { OPENSSL_cleanse(secret.data(), secret.size()); }
 
 // ---- following the handshake
 
@@ -70,87 +77,96 @@ void RecordLayer::on_key_log(const SSL* ssl, const char* line) {
   }
 }
 
+// Counts the records that OpenSSL has read and written under these secrets: a server's tickets.
 void RecordLayer::on_message(int writes, int, int type, const void* data, std::size_t size, SSL*,
                              void* layer) {
-  auto& self = *static_cast<RecordLayer*>(layer);
-  if (size == 0) return;
-  const unsigned char first = *static_cast<const unsigned char*>(data);
-  if (type == SSL3_RT_HEADER && first == SSL3_RT_APPLICATION_DATA && self.secrets_ != nullptr) {
-    Secrets& known = *self.secrets_;
-    if (writes != 0 ? known.write_size != 0 : known.read_size != 0)
-      ++(writes != 0 ? known.records_written : known.records_read);
+  Secrets* const known = static_cast<RecordLayer*>(layer)->secrets_.get();
+  if (known == nullptr || type != SSL3_RT_HEADER || size == 0 ||
+      *static_cast<const unsigned char*>(data) != SSL3_RT_APPLICATION_DATA) {
+    return;
   }
-  // It is processed right after this, and the count begins anew.
-  if (type == SSL3_RT_HANDSHAKE && first == SSL3_MT_KEY_UPDATE && writes == 0) self.reads_ = false;
+  if (writes != 0) {
+    if (known->write_size != 0) ++known->records_written;
+  } else {
+    if (known->read_size != 0) ++known->records_read;
+  }
 }
 
 void RecordLayer::engage(SSL* ssl, TrafficKeys& keys) {
   const std::unique_ptr<Secrets> known = std::move(secrets_);
-  if (known == nullptr) return;
-  if (SSL_version(ssl) == TLS1_3_VERSION && known->read_size != 0 && known->write_size != 0) {
-    const SSL_CIPHER* const suite = SSL_get_current_cipher(ssl);
-    in_ = keys.derive(suite, std::span(known->read).first(known->read_size));
-    out_ = keys.derive(suite, std::span(known->write).first(known->write_size));
-  }
-  reads_ = writes_ = in_ && out_;
-  if (!reads_) {
-    SSL_set_msg_callback(ssl, nullptr);
+  SSL_set_msg_callback(ssl, nullptr);
+  if (known == nullptr || known->read_size == 0 || known->write_size == 0 ||
+      SSL_version(ssl) != TLS1_3_VERSION ||
+      SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl)) !=
+          TLSEXT_max_fragment_length_DISABLED) {
     return;
   }
-  openssl_in_ = known->records_read;
-  openssl_out_ = known->records_written;
-  in_.set_sequence(openssl_in_);
-  out_.set_sequence(openssl_out_);
+  const auto begin = [&](Direction& direction, const std::array<unsigned char, 48>& secret,
+                         std::size_t size, std::uint64_t sequence) {
+    direction.secret = secret;
+    direction.secret_size = static_cast<std::uint8_t>(size);
+    direction.protection =
+        keys.derive(keys.cipher_of(SSL_get_current_cipher(ssl)), std::span(secret).first(size));
+    direction.protection.set_sequence(sequence);
+    return static_cast<bool>(direction.protection);
+  };
+  if (!begin(in_, known->read, known->read_size, known->records_read) ||
+      !begin(out_, known->write, known->write_size, known->records_written)) {
+    ERR_clear_error();
+    return;
+  }
+  if (SSL_is_server(ssl) != 1)
+    openssl_in_ = std::make_unique<RecordProtection>(in_.protection.twin());
+  keys_ = &keys;
 }
 
 void RecordLayer::shed() {
-  in_.shed();
-  out_.shed();
+  in_.protection.shed();
+  out_.protection.shed();
 }
 
-// ---- reading
+bool RecordLayer::update(Direction& direction) {
+  RecordProtection next = keys_->update(direction.protection.cipher(),
+                                        std::span(direction.secret).first(direction.secret_size));
+  if (!next) return false;
+  direction.protection = std::move(next);
+  return true;
+}
+
+std::span<const char> RecordLayer::for_openssl(std::span<const char> message, char* out) {
+  const char type = SSL3_RT_HANDSHAKE;
+  // Each use is another number than that of any record that was ever sent with these keys by us:
+  // they are the peer's.
+  return {out, openssl_in_->seal(message, {}, {&type, 1}, out)};
+}
+
+// ---- records
 
 RecordLayer::Opened RecordLayer::open(std::span<const char> record, char* out) {
-  if (!in_.open(record, out)) return {Record::forged, {}};
+  if (!in_.protection.open(record, out)) {
+    ERR_clear_error();
+    return refused(SSL_AD_BAD_RECORD_MAC, "decryption failed or bad record mac");
+  }
   std::size_t size = record.size() - RecordProtection::kHeaderSize - RecordProtection::kTagSize;
-  const std::span<const char> inner(out, size);
-  // Too long a content is an offence that OpenSSL punishes (RFC 8446 5.4), as is one without type.
-  if (size > RecordProtection::kLargestContent + 1) return {Record::control, inner};
+  if (size > RecordProtection::kLargestContent + 1)
+    return refused(SSL_AD_RECORD_OVERFLOW, "a TLS record is too long");
   while (size > 0 && out[size - 1] == 0) --size;
-  if (size == 0 || out[size - 1] != SSL3_RT_APPLICATION_DATA) return {Record::control, inner};
-  const std::span<const char> content = inner.first(size - 1);
-  empty_records_ = content.empty() ? static_cast<std::uint8_t>(empty_records_ + 1) : 0;
-  if (empty_records_ > kMostEmptyRecords) return {Record::forged, {}};
-  return {Record::data, content};
+  if (size == 0) return refused(SSL_AD_UNEXPECTED_MESSAGE, "a TLS record has no type");
+  const int type = static_cast<unsigned char>(out[size - 1]);
+  const std::span<const char> content(out, size - 1);
+  if (type == SSL3_RT_APPLICATION_DATA) {
+    empty_records_ = content.empty() ? static_cast<std::uint8_t>(empty_records_ + 1) : 0;
+    if (empty_records_ > kMostEmptyRecords)
+      return refused(SSL_AD_UNEXPECTED_MESSAGE, "the peer sends empty TLS records without end");
+  } else if ((type != SSL3_RT_ALERT && type != SSL3_RT_HANDSHAKE) || content.empty()) {
+    return refused(SSL_AD_UNEXPECTED_MESSAGE, "a TLS record has a type that has no place here");
+  }
+  return {.type = type, .content = content};
 }
 
-std::span<const char> RecordLayer::for_openssl(std::span<const char> content, char* out) {
-  return {out, in_.at(openssl_in_++).seal(content, {}, {}, out)};
-}
-
-std::string_view RecordLayer::rubbish() {
-  using namespace std::string_view_literals;
-  return "\x17\x03\x03\x00\x20"
-         "no peer has ever sealed this one"sv;
-}
-
-// ---- writing
-
-std::size_t RecordLayer::seal(std::span<const char> first, std::span<const char> second,
+std::size_t RecordLayer::seal(char type, std::span<const char> first, std::span<const char> second,
                               char* out) {
-  return out_.seal(first, second, kDataType, out);
-}
-
-bool RecordLayer::renumber(std::span<char> record) {
-  constexpr std::size_t kLeast = RecordProtection::kHeaderSize + RecordProtection::kTagSize;
-  if (record.size() < kLeast || record[0] != SSL3_RT_APPLICATION_DATA) return false;
-  char* const inner = record.data() + RecordProtection::kHeaderSize;
-  const std::size_t size = record.size() - kLeast;
-  if (!out_.at(openssl_out_++).open(record, inner)) return false;
-  // OpenSSL pads nothing.
-  if (size > 1 && inner[size - 1] == SSL3_RT_HANDSHAKE && inner[0] == SSL3_MT_KEY_UPDATE)
-    writes_ = false;
-  return out_.seal({inner, size}, {}, {}, record.data()) == record.size();
+  return out_.protection.seal(first, second, {&type, 1}, out);
 }
 
 }  // namespace ocsproxy

@@ -1,19 +1,11 @@
-// The record layer of TLS 1.3 for application data, beside the one inside OpenSSL.
+// The record layer of TLS 1.3, beside the one inside OpenSSL.
 //
-// OpenSSL does the handshake and everything that is not application data: tickets, alerts, key
-// updates. Application data, which is all the rest of a connection's life, is sealed and opened
-// here with the same keys, by OpenSSL's ciphers, straight from and to the caller's buffers: no
-// copy, and a third of the instructions.
+// OpenSSL does the handshake. From its end on records are sealed and opened here with the same
+// keys, by OpenSSL's ciphers, straight from and to the caller's buffers: no copy, and a third of
+// the instructions. The keys come by the key log, OpenSSL's documented way out for them.
 //
-// The keys come by the key log, OpenSSL's documented way out for them. Both sides number their
-// records, and OpenSSL sees only some; so what it shall see is sealed again under the number that
-// it expects next, and what it writes is sealed again under the number that the peer expects. A key
-// update begins both counts anew: from then on that direction is OpenSSL's altogether. So is
-// everything before TLS 1.3.
-//
-// Nothing that failed to authenticate is ever shown to OpenSSL: under its older number it might be
-// the replay of a record that was genuine once. It gets rubbish instead, and does what is to be
-// done about a forgery.
+// A connection is not taken over, and stays OpenSSL's altogether, before TLS 1.3, with a cipher
+// that is not known here, and when the peer asked for short records (RFC 6066 4).
 #pragma once
 
 #include <array>
@@ -37,38 +29,37 @@ class RecordLayer {
 
   // For contexts whose connections may be watched.
   static void prepare(SSL_CTX* context);
-  // Before the handshake; `ssl` is gone before this object, or never used again.
+  // Before the handshake; `ssl` is gone before this object.
   void watch(SSL* ssl);
-  // After it: takes over what it can. `keys` outlives this object.
+  // After it: takes the connection over, if it can. `keys` outlives this object. Later on `ssl` may
+  // be destroyed, or be given what `for_openssl` makes; what it writes is not to be sent.
   void engage(SSL* ssl, TrafficKeys& keys);
-  // Which directions are ours now?
-  bool reads() const { return reads_; }
-  bool writes() const { return writes_; }
+  bool engaged() const { return keys_ != nullptr; }
+  // Gives back the memory that only the next record needs: a connection falls idle.
   void shed();
 
-  enum class Record : std::uint8_t {
-    data,     // `content` is the caller's
-    control,  // `content` goes to OpenSSL by `for_openssl`
-    forged,   // OpenSSL is given `rubbish`
-  };
   struct Opened {
-    Record record;
-    std::span<const char> content;
+    int type = 0;              // SSL3_RT_APPLICATION_DATA, ..._ALERT or ..._HANDSHAKE; else:
+    int alert = 0;             // what the peer must be told, with
+    const char* offence = "";  // what it did, for the administrator
+    std::span<const char> content{};
   };
-  // While reads(). `record`: a whole record of type application_data that can hold a tag. Its inner
-  // plaintext is written to `out` (record.size() - 21 bytes), which may be where its body lies.
+  // `record`: a whole record of type application_data that can hold a tag. Its inner plaintext is
+  // written to `out` (record.size() - 21 bytes), which may be where its body lies.
   Opened open(std::span<const char> record, char* out);
-  // The record in which OpenSSL gets a control's content; in `out`, kLargestRecord bytes. Empty
-  // when OpenSSL has no memory.
-  std::span<const char> for_openssl(std::span<const char> content, char* out);
-  static std::string_view rubbish();
+  // The record of `first` and `second`, together at most kLargestContent bytes, to `out`. Returns
+  // its size, 0 when OpenSSL has no memory.
+  std::size_t seal(char type, std::span<const char> first, std::span<const char> second, char* out);
+  std::uint64_t sealed() const { return out_.protection.sequence(); }
 
-  // While writes(). The record of `first` and `second`, together at most kLargestContent bytes, to
-  // `out`. Returns its size, 0 on failure.
-  std::size_t seal(std::span<const char> first, std::span<const char> second, char* out);
-  // A whole record that OpenSSL wrote, in place: as the peer expects it. False on failure. After a
-  // key update writing is OpenSSL's.
-  bool renumber(std::span<char> record);
+  // New keys for one direction (RFC 8446 7.2); the old ones are wiped. False when OpenSSL has no
+  // memory.
+  bool update_read_keys() { return update(in_); }
+  bool update_write_keys() { return update(out_); }
+
+  // A post-handshake message, or a part of one of at most kLargestContent bytes, as the record that
+  // OpenSSL expects next; in `out`, kLargestRecord bytes. Empty when OpenSSL has no memory.
+  std::span<const char> for_openssl(std::span<const char> message, char* out);
 
  private:
   // What the key log said, while the handshake runs.
@@ -78,14 +69,22 @@ class RecordLayer {
     std::size_t read_size = 0, write_size = 0;
     std::uint64_t records_read = 0, records_written = 0;  // by OpenSSL, under these secrets
   };
+  struct Direction {
+    ~Direction();
+    RecordProtection protection;
+    std::array<unsigned char, 48> secret{};
+    std::uint8_t secret_size = 0;
+  };
   static void on_key_log(const SSL* ssl, const char* line);
   static void on_message(int writes, int version, int type, const void* data, std::size_t size,
                          SSL* ssl, void* layer);
+  bool update(Direction& direction);
 
+  TrafficKeys* keys_ = nullptr;
   std::unique_ptr<Secrets> secrets_;
-  RecordProtection in_, out_;
-  std::uint64_t openssl_in_ = 0, openssl_out_ = 0;  // the numbers that OpenSSL expects next
-  bool reads_ = false, writes_ = false;
+  Direction in_, out_;
+  // OpenSSL's own idea of what it reads: the first keys, and the number of the next record.
+  std::unique_ptr<RecordProtection> openssl_in_;
   std::uint8_t empty_records_ = 0;  // in a row
 };
 

@@ -28,18 +28,7 @@ int choice_slot() {
   return index;
 }
 
-struct Choice {
-  std::size_t certificate = 0;
-  bool named = false;
-};
-
-Choice choice_of(const SSL* ssl) {
-  const auto packed = reinterpret_cast<std::uintptr_t>(SSL_get_ex_data(ssl, choice_slot()));
-  if (packed == 0) return {};
-  return {(packed - 1) >> 1, ((packed - 1) & 1) != 0};
-}
-
-bool remember(SSL* ssl, Choice choice) {
+bool remember(SSL* ssl, ServerContext::Choice choice) {
   const std::uintptr_t packed = 1 + 2 * choice.certificate + (choice.named ? 1 : 0);
   return SSL_set_ex_data(ssl, choice_slot(), reinterpret_cast<void*>(packed)) == 1;
 }
@@ -230,8 +219,13 @@ int ServerContext::open_ticket(const unsigned char* name, const unsigned char* i
   return key == &keys_->newest() ? 1 : 2;
 }
 
-bool ServerContext::misdirected(const SSL* ssl, std::string_view public_name) const {
-  const Choice choice = choice_of(ssl);
+ServerContext::Choice ServerContext::choice_of(const SSL* ssl) {
+  const auto packed = reinterpret_cast<std::uintptr_t>(SSL_get_ex_data(ssl, choice_slot()));
+  if (packed == 0) return {};
+  return {(packed - 1) >> 1, ((packed - 1) & 1) != 0};
+}
+
+bool ServerContext::misdirected(Choice choice, std::string_view public_name) const {
   const auto& certificates = policy_.certificates;
   if (!choice.named || certificates[choice.certificate]->covers(public_name)) return false;
   return std::any_of(certificates.begin(), certificates.end(),

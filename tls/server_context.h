@@ -42,12 +42,18 @@ class ServerContext {
   // Handshakes from now on use these keys.
   void set_ticket_keys(std::shared_ptr<const TicketKeys> keys) { keys_ = std::move(keys); }
 
+  // Which certificate a connection was given, and whether because the client named a host.
+  struct Choice {
+    std::size_t certificate = 0;
+    bool named = false;
+  };
+  // Precondition: `ssl` is from new_ssl() and its handshake has ended.
+  static Choice choice_of(const SSL* ssl);
   // Should a request for `public_name` (a host name without port or trailing dot) on this
   // connection be answered 421 (RFC 9110 15.5.20)? Yes when the client sent SNI, and another
   // certificate of the listener covers the name, and the one that SNI chose does not.
-  // Precondition: `ssl` is from new_ssl() and its handshake has ended.
-  bool misdirected(const SSL* ssl, std::string_view public_name) const;
-  // The certificate that this connection was given. Same precondition.
+  bool misdirected(Choice choice, std::string_view public_name) const;
+  // The certificate that this connection was given. Precondition as for choice_of.
   const Certificate& certificate_of(const SSL* ssl) const;
 
   ServerContext(const ServerContext&) = delete;

@@ -5,8 +5,6 @@
 #include <cstring>
 #include <new>
 
-#include <openssl/err.h>
-
 #include "base/free_list.h"
 
 namespace ocsproxy {
@@ -43,7 +41,7 @@ Stream::~Stream() = default;
 
 IoResult Stream::try_read(std::span<char> into) {
   if (ended_ != IoStatus::ok) return {0, ended_};
-  if (ssl_ != nullptr) return read_tls(into);
+  if (secure_) return read_tls(into);
   const IoResult result = socket_.receive(into);
   if (result.status == IoStatus::failed) error_ = socket_.error();
   if (result.status == IoStatus::closed) ended_ = IoStatus::closed;
@@ -71,7 +69,7 @@ void Stream::Readable::on_ready() {
 
 Stream::End Stream::peek_end() {
   if (ended_ != IoStatus::ok) return ended_ == IoStatus::closed ? End::half_closed : End::broken;
-  if (ssl_ == nullptr) {
+  if (!secure_) {
     char byte = 0;
     const ssize_t seen = ::recv(socket_.fd(), &byte, 1, MSG_PEEK);
     if (seen > 0 || (seen < 0 && errno == EAGAIN)) return End::none;
@@ -89,7 +87,8 @@ IoStatus Stream::start_write(std::span<const char>& first, std::span<const char>
     error_ = socket_.error();
     return IoStatus::failed;
   }
-  if (ssl_ == nullptr) return continue_plain_write(first, second);
+  if (!secure_) return continue_plain_write(first, second);
+  if (broken_) return IoStatus::failed;  // after a fatal alert nothing is said (RFC 8446 6.2)
   if (!encrypt(first, second)) return IoStatus::failed;
   return send_gathered() ? flush() : IoStatus::failed;
 }
@@ -131,13 +130,7 @@ void Stream::Write::on_ready() {
 
 void Stream::finish_writing() {
   if (socket_.cancelled()) return;
-  if (ssl_ != nullptr && SSL_is_init_finished(ssl_.get()) == 1) {
-    (void)SSL_shutdown(ssl_.get());
-    ERR_clear_error();
-    // A close_notify that the socket does not take now is not waited for: the peer has not read
-    // what came before it either.
-    if (send_gathered()) (void)flush();
-  }
+  if (secure_) say_goodbye();
   socket_.shutdown_write();
 }
 

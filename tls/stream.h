@@ -1,10 +1,12 @@
 // The transport of one connection: a TCP socket, plain or under TLS, with reads and writes that are
 // tried first and awaited only when they would block.
 //
-// Under TLS 1.3 application data is sealed and opened by a record layer of our own (see
-// tls/record_layer.h) between the worker's buffers and the caller's: no byte of it is copied. All
-// else, and all of older versions, is OpenSSL's, over a BIO of our own: libssl copies a byte twice
-// on the way in and once on the way out, where the BIO copies it once more.
+// From the end of a TLS 1.3 handshake on records are sealed and opened by a record layer of our own
+// (tls/record_layer.h) between the worker's buffers and the caller's: no byte is copied. What is
+// not data (alerts, key updates) is dealt with here; a client's SSL object still makes sessions of
+// the tickets that come. Handshakes and all of older versions are OpenSSL's, over a BIO of our own:
+// libssl copies a byte twice on the way in and once on the way out, where the BIO copies it once
+// more.
 //
 // Records are gathered in the worker's buffer, and one send takes them away. What the socket does
 // not take stays in a spill of this stream, and the write has ended only when the spill is empty:
@@ -22,6 +24,7 @@
 
 #include "base/error.h"
 #include "net/socket.h"
+#include "tls/handshake_messages.h"
 #include "tls/openssl.h"
 #include "tls/record_layer.h"
 #include "tls/tls_resources.h"
@@ -38,8 +41,12 @@ class Stream {
 
   // From now on everything goes through `ssl`, which is in accept or connect state. Handshake next.
   void start_tls(SslPtr ssl);
-  bool secure() const { return ssl_ != nullptr; }
+  bool secure() const { return secure_; }
+  // Null without TLS and after forget_handshake.
   SSL* ssl() const { return ssl_.get(); }
+  // For servers: what is to be known of the handshake has been asked. Of a connection of TLS 1.3
+  // that frees the SSL object, which is nearly all its memory.
+  void forget_handshake();
   Socket& socket() { return socket_; }
   const Socket& socket() const { return socket_; }
 
@@ -185,6 +192,9 @@ class Stream {
   IoStatus flush();
   bool encrypt(std::span<const char> first, std::span<const char> second);
   bool seal(std::span<const char> first, std::span<const char> second);
+  bool seal_record(char type, std::span<const char> first, std::span<const char> second);
+  bool update_keys();
+  void say_goodbye();
   IoStatus try_handshake();
   void take_over();
   IoResult read_tls(std::span<char> into);
@@ -192,7 +202,13 @@ class Stream {
   IoResult read_records(std::span<char> into);
   IoResult receive_records(std::size_t room, std::size_t held);
   IoStatus take_record(std::span<const char> record, std::span<char> into, std::size_t& total);
-  IoStatus feed_openssl(std::span<const char> bytes);
+  IoStatus take_alert(std::span<const char> content);
+  IoStatus take_handshake(std::span<const char> content);
+  IoStatus take_message(std::span<const char> message);
+  IoStatus take_key_update(std::span<const char> message);
+  IoStatus feed_openssl(std::span<const char> message);
+  IoStatus refuse(int alert, const char* offence);
+  IoStatus out_of_memory();
   void send_answers();
   End peek_tls();
   IoStatus fail_read(int ssl_error);
@@ -210,17 +226,21 @@ class Stream {
   TlsResources& shared_;
   RecordLayer layer_;
   SslPtr ssl_;
-  Spill spill_;                 // records that the socket has not taken
-  Spill received_;              // what came and has not been opened, or not been given to OpenSSL
-  Spill plain_;                 // what was opened and has not been asked for
-  std::span<const char> feed_;  // while `feeding_`: all that OpenSSL gets to read
+  Spill spill_;     // records that the socket has not taken
+  Spill received_;  // what came and has not been opened, or not been given to OpenSSL
+  Spill plain_;     // what was opened and has not been asked for
+  HandshakeMessages messages_;
+  std::span<const char> feed_;  // all that OpenSSL gets to read once the records are ours
   Error error_;
   // Of the last record that carried data.
   std::uint16_t record_size_ = RecordProtection::kLargestContent + RecordProtection::kOverhead;
   IoStatus ended_ = IoStatus::ok;  // how reading ended, once it has
   bool eof_ = false;               // the socket's FIN was read
   bool handshaken_ = false;
-  bool feeding_ = false;
+  bool secure_ = false;
+  bool broken_ = false;        // a fatal alert was sent or received
+  bool said_goodbye_ = false;  // close_notify was sent
+  std::uint8_t key_updates_ = 0;
   bool record_waits_ = false;  // `received_` has a whole one
   bool drained_ = false;       // OpenSSL has no whole record left
   bool bulk_ = false;

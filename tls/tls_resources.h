@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 
 #include "tls/traffic_keys.h"
 
@@ -23,6 +24,9 @@ struct TlsResources {
   std::array<char, kReceived> received;
 
   TrafficKeys keys;
+  // After so many records the keys for writing are updated: AES-GCM's limit is some 2^24.5 full
+  // ones (RFC 8446 5.5).
+  std::uint64_t records_per_key = std::uint64_t{1} << 24;
 };
 
 }  // namespace ocsproxy

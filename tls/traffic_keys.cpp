@@ -50,14 +50,18 @@ RecordProtection& RecordProtection::operator=(RecordProtection&& other) noexcept
   iv_ = other.iv_;
   key_size_ = other.key_size_;
   OPENSSL_cleanse(other.key_.data(), other.key_.size());
+  OPENSSL_cleanse(other.iv_.data(), other.iv_.size());
   return *this;
 }
 
-RecordProtection::~RecordProtection() { OPENSSL_cleanse(key_.data(), key_.size()); }
+RecordProtection::~RecordProtection() {
+  OPENSSL_cleanse(key_.data(), key_.size());
+  OPENSSL_cleanse(iv_.data(), iv_.size());
+}
 
-RecordProtection RecordProtection::at(std::uint64_t sequence) const {
+RecordProtection RecordProtection::twin() const {
   RecordProtection other(cipher_, std::span(key_).first(key_size_), iv_);
-  other.sequence_ = sequence;
+  other.sequence_ = sequence_;
   return other;
 }
 
@@ -132,35 +136,47 @@ TrafficKeys::TrafficKeys(const Library& library)
   hmac_sha384_ = hmac(algorithm.get(), "SHA384");
 }
 
-RecordProtection TrafficKeys::derive(const SSL_CIPHER* suite,
-                                     std::span<const unsigned char> secret) {
-  const EVP_CIPHER* cipher = nullptr;
+const EVP_CIPHER* TrafficKeys::cipher_of(const SSL_CIPHER* suite) const {
   switch (suite == nullptr ? NID_undef : SSL_CIPHER_get_cipher_nid(suite)) {
     case NID_aes_128_gcm:
-      cipher = aes_128_gcm_.get();
-      break;
+      return aes_128_gcm_.get();
     case NID_aes_256_gcm:
-      cipher = aes_256_gcm_.get();
-      break;
+      return aes_256_gcm_.get();
     case NID_chacha20_poly1305:
-      cipher = chacha20_poly1305_.get();
-      break;
+      return chacha20_poly1305_.get();
     default:
-      return {};
+      return nullptr;
   }
-  EVP_MAC_CTX* const mac = secret.size() == 32   ? hmac_sha256_.get()
-                           : secret.size() == 48 ? hmac_sha384_.get()
-                                                 : nullptr;
+}
+
+// The suites differ in their hash, and so in the length of their secrets.
+EVP_MAC_CTX* TrafficKeys::mac_for(std::size_t secret_size) const {
+  if (secret_size == 32) return hmac_sha256_.get();
+  return secret_size == 48 ? hmac_sha384_.get() : nullptr;
+}
+
+RecordProtection TrafficKeys::derive(const EVP_CIPHER* cipher,
+                                     std::span<const unsigned char> secret) {
+  EVP_MAC_CTX* const mac = mac_for(secret.size());
   if (cipher == nullptr || mac == nullptr) return {};
   std::array<unsigned char, 32> key;
   std::array<unsigned char, 12> iv;
   const auto key_size = static_cast<std::size_t>(EVP_CIPHER_get_key_length(cipher));
-  const bool derived =
-      expand(mac, secret, "key", std::span(key).first(key_size)) && expand(mac, secret, "iv", iv);
   RecordProtection made;
-  if (derived) made = RecordProtection(cipher, std::span(key).first(key_size), iv);
+  if (expand(mac, secret, "key", std::span(key).first(key_size)) && expand(mac, secret, "iv", iv))
+    made = RecordProtection(cipher, std::span(key).first(key_size), iv);
   OPENSSL_cleanse(key.data(), key.size());
+  OPENSSL_cleanse(iv.data(), iv.size());
+  // It would remember the secret.
+  static constexpr std::array<unsigned char, 48> kNothing{};
+  (void)EVP_MAC_init(mac, kNothing.data(), secret.size(), nullptr);
   return made;
+}
+
+RecordProtection TrafficKeys::update(const EVP_CIPHER* cipher, std::span<unsigned char> secret) {
+  EVP_MAC_CTX* const mac = mac_for(secret.size());
+  if (mac == nullptr || !expand(mac, secret, "traffic upd", secret)) return {};
+  return derive(cipher, secret);
 }
 
 // HKDF-Expand-Label with an empty context (7.1). What is asked for fits into one block of HMAC, so

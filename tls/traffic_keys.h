@@ -38,8 +38,9 @@ class RecordProtection {
   explicit operator bool() const { return cipher_ != nullptr; }
   std::uint64_t sequence() const { return sequence_; }
   void set_sequence(std::uint64_t sequence) { sequence_ = sequence; }
-  // The same keys at another place of the sequence, for one record; sealing where this one opens.
-  RecordProtection at(std::uint64_t sequence) const;
+  const EVP_CIPHER* cipher() const { return cipher_; }
+  // The same keys at the same place of the sequence, for the other use.
+  RecordProtection twin() const;
 
   // Writes the record whose inner plaintext (RFC 8446 5.2) is the three pieces in a row, at most
   // kLargestBody - kTagSize bytes, to `out`. Returns its size, 0 on failure.
@@ -70,10 +71,15 @@ class RecordProtection {
 class TrafficKeys {
  public:
   explicit TrafficKeys(const Library& library);
-  // Empty when `suite` is none of AES-GCM and ChaCha20-Poly1305, or on failure.
-  RecordProtection derive(const SSL_CIPHER* suite, std::span<const unsigned char> secret);
+  // Null when `suite` is none of AES-GCM and ChaCha20-Poly1305.
+  const EVP_CIPHER* cipher_of(const SSL_CIPHER* suite) const;
+  // Empty without a cipher, for a secret of no known length, and when OpenSSL has no memory.
+  RecordProtection derive(const EVP_CIPHER* cipher, std::span<const unsigned char> secret);
+  // Replaces the secret by the next one (RFC 8446 7.2), and derives from that.
+  RecordProtection update(const EVP_CIPHER* cipher, std::span<unsigned char> secret);
 
  private:
+  EVP_MAC_CTX* mac_for(std::size_t secret_size) const;
   bool expand(EVP_MAC_CTX* mac, std::span<const unsigned char> secret, std::string_view label,
               std::span<unsigned char> into);
 

@@ -105,7 +105,9 @@ TEST_F(Server, RequestsForANameOfAnotherCertificateAreMisdirected) {
   for (const Row& row : rows) {
     const Connection made_connection = connect(*to, row.server_name);
     ASSERT_TRUE(made_connection.outcome.both_done());
-    EXPECT_EQ(to->misdirected(made_connection.server.get(), row.public_name), row.misdirected)
+    EXPECT_EQ(
+        to->misdirected(ServerContext::choice_of(made_connection.server.get()), row.public_name),
+        row.misdirected)
         << row.server_name << " asked for " << row.public_name;
   }
 }
@@ -118,8 +120,9 @@ TEST_F(Server, AResumedConnectionIsMisdirectedLikeAFullOne) {
     const SslSessionPtr session = session_of(first.client.get());
     const Connection second = connect(*to, "ocsweb.contoso.com", session.get());
     ASSERT_TRUE(second.resumed());
-    EXPECT_TRUE(to->misdirected(second.server.get(), "owa.fabrikam.com"));
-    EXPECT_FALSE(to->misdirected(second.server.get(), "meet.contoso.com"));
+    EXPECT_TRUE(to->misdirected(ServerContext::choice_of(second.server.get()), "owa.fabrikam.com"));
+    EXPECT_FALSE(
+        to->misdirected(ServerContext::choice_of(second.server.get()), "meet.contoso.com"));
   }
 }
 
