@@ -112,8 +112,7 @@ Task<Result<std::unique_ptr<Stream>>> connect_to(Services& services, Target& tar
                                                  const settings::Rule& rule, UpstreamWait& wait) {
   Result<Descriptor> started = start_connect(address);
   if (!started) co_return upstream_error(std::move(started).error(), Phase::connect);
-  auto stream =
-      std::make_unique<Stream>(services.reactor, *std::move(started), true, services.tls);
+  auto stream = std::make_unique<Stream>(services.reactor, *std::move(started), true, services.tls);
   Timer deadline(services.reactor.timers(), &ConnectDeadline::expire, &stream->socket());
   deadline.arm(*rule.timeouts.connect);
   wait.waiting_on(stream->socket());

@@ -14,8 +14,8 @@
 #include "net/resolver.h"
 #include "proxy/access_log_writer.h"
 #include "proxy/snapshot.h"
-#include "tls/tls_resources.h"
 #include "tls/session_cache.h"
+#include "tls/tls_resources.h"
 
 namespace ocsproxy {
 
