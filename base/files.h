@@ -28,7 +28,7 @@ class DiskFiles : public Files {
   DiskFiles() = default;
   DiskFiles(const DiskFiles&) = delete;
   DiskFiles& operator=(const DiskFiles&) = delete;
-  ~DiskFiles();
+  ~DiskFiles() override;
 
   Result<std::string> read(const std::string& path) override;
   Result<std::vector<std::string>> configuration_files(const std::string& path) override;
@@ -48,7 +48,7 @@ class MemoryFiles : public Files {
       : contents_(std::move(contents)), listings_(std::move(listings)) {}
   MemoryFiles(const MemoryFiles&) = delete;
   MemoryFiles& operator=(const MemoryFiles&) = delete;
-  ~MemoryFiles();
+  ~MemoryFiles() override;
 
   Result<std::string> read(const std::string& path) override;
   Result<std::vector<std::string>> configuration_files(const std::string& path) override;
