@@ -71,6 +71,7 @@ style() {
   git ls-files -z -- '*.cpp' '*.h' | xargs -0r clang-format --dry-run --Werror || failed=1
   $python test/include_direction.py --self-test && $python test/include_direction.py || failed=1
   $python test/project_speaks.py --self-test && $python test/project_speaks.py || failed=1
+  $python perf/readme.py --check || failed=1
   return $failed
 }
 
@@ -89,7 +90,7 @@ unit() { # preset
 
 end_to_end() { # preset, pytest's marker expression
   local targets=(app/ocsproxy lab/lab_pool)
-  [[ $1 != release ]] || targets+=(count_allocations)
+  [[ $1 != release ]] || targets+=(count_costs)
   build "$1" "${targets[@]}" && node_modules || return 1
   OCSPROXY_BINARY=$PWD/build/$1/app/ocsproxy LAB_POOL_BINARY=$PWD/build/$1/lab/lab_pool \
     OCSPROXY_BUILD=$1 \
