@@ -55,6 +55,12 @@ Result<std::string> DiskFiles::read(const std::string& path) {
   return text;
 }
 
+bool Files::may_read(const std::string&) const { return true; }
+
+bool DiskFiles::may_read(const std::string& path) const {
+  return ::access(path.c_str(), R_OK) == 0 || errno != EACCES;
+}
+
 Result<std::vector<std::string>> DiskFiles::configuration_files(const std::string& path) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);

@@ -16,6 +16,8 @@ class Files {
   virtual ~Files() = default;
   // The whole file. The error's detail is one sentence: "cannot read a.pem: Permission denied".
   virtual Result<std::string> read(const std::string& path) = 0;
+  // False when the file is there, or may be, and this account may not read it.
+  virtual bool may_read(const std::string& path) const;
   // The *.yaml and *.yml files of a directory in the byte order of their names, or the path itself
   // when it is a file.
   virtual Result<std::vector<std::string>> configuration_files(const std::string& path) = 0;
@@ -31,6 +33,7 @@ class DiskFiles : public Files {
   ~DiskFiles() override;
 
   Result<std::string> read(const std::string& path) override;
+  bool may_read(const std::string& path) const override;
   Result<std::vector<std::string>> configuration_files(const std::string& path) override;
   const std::map<std::string, std::string>& contents() const { return contents_; }
   const std::map<std::string, std::vector<std::string>>& listings() const { return listings_; }

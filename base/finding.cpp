@@ -13,20 +13,20 @@ constexpr std::size_t kLongestLine = 160;
 // Of a character of UTF-8 that began before: it takes no room of its own, and may not be cut off.
 bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
-std::string position(const Location& where, const Sources& sources) {
+std::string position(const Location& where, const Mark& mark, const Sources& sources) {
   if (where.file == Location::kNoFile) return {};
   std::string text = sources.path(where.file);
   if (where.line != 0) {
-    text += ':' + std::to_string(where.line) + ':' + std::to_string(where.column);
+    text += ':' + std::to_string(where.line) + ':' + std::to_string(mark.column);
   }
   return text + ": ";
 }
 
-// The source line and the caret under `where.column`.
-std::string excerpt(const Location& where, const Sources& sources) {
+// The source line and the caret under what `mark` points at.
+std::string excerpt(const Location& where, const Mark& mark, const Sources& sources) {
   if (where.file == Location::kNoFile || where.line == 0) return {};
   std::string_view line = sources.line(where);
-  std::size_t column = std::min<std::size_t>(where.column > 0 ? where.column - 1 : 0, line.size());
+  std::size_t column = std::min<std::size_t>(mark.column > 0 ? mark.column - 1 : 0, line.size());
   if (line.size() > kLongestLine) {
     std::size_t start = column > kLongestLine / 2 ? column - kLongestLine / 2 : 0;
     while (start < column && is_continuation(line[start])) ++start;
@@ -41,7 +41,12 @@ std::string excerpt(const Location& where, const Sources& sources) {
   for (const char c : line.substr(0, column)) {
     if (!is_continuation(c)) text += c == '\t' ? '\t' : ' ';
   }
-  return text + "^\n";
+  text += '^';
+  const std::string_view rest = line.substr(column, mark.length);
+  for (std::size_t i = 1; i < rest.size(); ++i) {
+    if (!is_continuation(rest[i])) text += '~';
+  }
+  return text + '\n';
 }
 
 std::string_view colour_of(Severity severity) {
@@ -89,16 +94,22 @@ std::string_view to_string(Severity severity) {
   return "unknown";
 }
 
-void Findings::error(std::string code, Location where, std::string text, std::string mend) {
-  add({Severity::error, std::move(code), where, std::move(text), std::move(mend)});
+Finding& Findings::make(const FindingCode& code, Location where, std::string text,
+                        std::string mend) {
+  return all_.emplace_back(
+      Finding{code.severity, code.name, where, std::move(text), std::move(mend), {}});
 }
 
-void Findings::warning(std::string code, Location where, std::string text, std::string mend) {
-  add({Severity::warning, std::move(code), where, std::move(text), std::move(mend)});
+Finding& Findings::error(ErrorCode code, Location where, std::string text, std::string mend) {
+  return make(code.row(), where, std::move(text), std::move(mend));
 }
 
-void Findings::note(std::string code, Location where, std::string text, std::string mend) {
-  add({Severity::note, std::move(code), where, std::move(text), std::move(mend)});
+Finding& Findings::warning(WarningCode code, Location where, std::string text, std::string mend) {
+  return make(code.row(), where, std::move(text), std::move(mend));
+}
+
+Finding& Findings::note(NoteCode code, Location where, std::string text, std::string mend) {
+  return make(code.row(), where, std::move(text), std::move(mend));
 }
 
 std::size_t Findings::count(Severity severity) const {
@@ -116,13 +127,23 @@ void Findings::sort() {
                    [&](const Finding& a, const Finding& b) { return place(a) < place(b); });
 }
 
+Mark mark_of(const Finding& finding, const Sources& sources) {
+  const Location& where = finding.where;
+  if (where.column == 0 || finding.fragment.empty()) return {where.column, 0};
+  const std::size_t found = sources.line(where).find(finding.fragment, where.column - 1);
+  if (found == std::string_view::npos) return {where.column, 0};
+  return {static_cast<std::uint32_t>(found + 1),
+          static_cast<std::uint32_t>(finding.fragment.size())};
+}
+
 std::string render(const Finding& finding, const Sources& sources, bool colour) {
   const std::string_view start = colour ? colour_of(finding.severity) : "";
   const std::string_view end = colour ? "\x1b[0m" : "";
-  std::string text = position(finding.where, sources);
+  const Mark mark = mark_of(finding, sources);
+  std::string text = position(finding.where, mark, sources);
   text.append(start).append(to_string(finding.severity)).append(":").append(end);
   text.append(" ").append(finding.text).append(" [").append(finding.code).append("]\n");
-  text += excerpt(finding.where, sources);
+  text += excerpt(finding.where, mark, sources);
   if (!finding.mend.empty()) text.append(kIndent).append(finding.mend).append("\n");
   return text;
 }

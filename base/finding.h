@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/finding_codes.h"
+
 namespace ocsproxy {
 
 // A place in one of the files of a `Sources`. Lines and columns count from 1, columns in bytes;
@@ -53,22 +55,21 @@ class Sources {
   std::vector<File> files_;
 };
 
-enum class Severity : std::uint8_t { error, warning, note };
-std::string_view to_string(Severity severity);
-
 struct Finding {
   Severity severity = Severity::error;
-  std::string code;  // stable, kebab-case: "unknown-key"
+  std::string_view code;  // of the table in base/finding_codes.h
   Location where;
-  std::string text;  // what is wrong, one sentence without a full stop
-  std::string mend;  // what to do; may be empty
+  std::string text;      // what is wrong, one sentence without a full stop
+  std::string mend;      // what to do; may be empty
+  std::string fragment;  // what of the line is at fault; "": what begins at the place
 };
 
 class Findings {
  public:
-  void error(std::string code, Location where, std::string text, std::string mend = {});
-  void warning(std::string code, Location where, std::string text, std::string mend = {});
-  void note(std::string code, Location where, std::string text, std::string mend = {});
+  // The finding made is the caller's to complete, until the next one is.
+  Finding& error(ErrorCode code, Location where, std::string text, std::string mend = {});
+  Finding& warning(WarningCode code, Location where, std::string text, std::string mend = {});
+  Finding& note(NoteCode code, Location where, std::string text, std::string mend = {});
   void add(Finding finding) { all_.push_back(std::move(finding)); }
 
   bool has_errors() const;
@@ -78,8 +79,16 @@ class Findings {
   void sort();
 
  private:
+  Finding& make(const FindingCode& code, Location where, std::string text, std::string mend);
   std::vector<Finding> all_;
 };
+
+// Where a finding points, columns in bytes: at its fragment where the line has it.
+struct Mark {
+  std::uint32_t column = 0;
+  std::uint32_t length = 0;  // of the fragment; 0 when none was found
+};
+Mark mark_of(const Finding& finding, const Sources& sources);
 
 // One finding as shown above, each line ended. `colour` adds ANSI sequences.
 std::string render(const Finding& finding, const Sources& sources, bool colour = false);

@@ -49,6 +49,10 @@ std::string_view trim(std::string_view text);
 std::string_view nearest_word(std::string_view word, std::span<const std::string_view> known);
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
+// The length of the well-formed character of UTF-8 (RFC 3629) at `at`; 0 when there is none.
+// Precondition: `at` is in `text`.
+std::size_t utf8_length(std::string_view text, std::size_t at);
+
 // Text that a peer sent, fit for a log line or a message: control bytes, quotes, backslashes and
 // bytes above 0x7e become \xNN; cut after `max` characters of input with "...".
 std::string escaped(std::string_view text, std::size_t max = 256);
