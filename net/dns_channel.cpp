@@ -15,6 +15,9 @@ namespace {
 // gone while its client still waits.
 constexpr int kTries = 2;
 constexpr std::uint16_t kDnsPort = 53;
+// RFC 1035 3.2.4, RFC 2782: the Internet's class, and the type of SRV records.
+constexpr int kInternet = 1;
+constexpr int kServices = 33;
 
 std::string describe(const ares_addr_port_node& server) {
   IpAddress ip;
@@ -35,6 +38,11 @@ std::string describe(const ares_addr_port_node& server) {
 struct DnsChannel::Question {
   DnsChannel& channel;
   OnAnswer on_answer;
+};
+
+struct DnsChannel::ServicesQuestion {
+  DnsChannel& channel;
+  OnServices on_answer;
 };
 
 DnsChannel::DnsChannel(boost::asio::io_context& io, std::function<void()> after_events)
@@ -86,6 +94,24 @@ void DnsChannel::on_addrinfo(void* question, int status, int, ares_addrinfo* fou
                                                                             &ares_freeaddrinfo);
   --owned->channel.questions_;
   if (owned->channel.closing_) return;
+  owned->on_answer(status, status == ARES_SUCCESS ? result.get() : nullptr);
+}
+
+void DnsChannel::ask_services(const std::string& name, OnServices on_answer) {
+  ++questions_;
+  auto question = std::make_unique<ServicesQuestion>(ServicesQuestion{*this, std::move(on_answer)});
+  ares_query(channel_, name.c_str(), kInternet, kServices, &DnsChannel::on_services,
+             question.release());  // comes back in on_services, once, whatever happens
+  arm_timer();
+}
+
+void DnsChannel::on_services(void* question, int status, int, unsigned char* message, int size) {
+  const std::unique_ptr<ServicesQuestion> owned(static_cast<ServicesQuestion*>(question));
+  --owned->channel.questions_;
+  if (owned->channel.closing_) return;
+  ares_srv_reply* found = nullptr;
+  if (status == ARES_SUCCESS) status = ares_parse_srv_reply(message, size, &found);
+  const std::unique_ptr<ares_srv_reply, decltype(&ares_free_data)> result(found, &ares_free_data);
   owned->on_answer(status, status == ARES_SUCCESS ? result.get() : nullptr);
 }
 

@@ -37,6 +37,9 @@ class DnsChannel {
 
   // Addresses of both families. May answer before it returns.
   void ask(const std::string& name, OnAnswer on_answer);
+  // The SRV records of a name (RFC 2782), likewise: a list linked by `next`.
+  using OnServices = std::function<void(int status, const ares_srv_reply* found)>;
+  void ask_services(const std::string& name, OnServices on_answer);
   bool idle() const { return questions_ == 0; }
   // Whom it asks, for messages: "192.0.2.53" or "192.0.2.53 or 192.0.2.54:5353".
   std::string servers() const;
@@ -51,10 +54,13 @@ class DnsChannel {
     bool writable_awaited = false;
   };
   struct Question;
+  struct ServicesQuestion;
 
   DnsChannel(boost::asio::io_context& io, std::function<void()> after_events);
   static void on_socket_state(void* self, ares_socket_t fd, int readable, int writable);
   static void on_addrinfo(void* question, int status, int timeouts, ares_addrinfo* found);
+  static void on_services(void* question, int status, int timeouts, unsigned char* message,
+                          int size);
   void watch(ares_socket_t fd, bool readable, bool writable);
   void await(ares_socket_t fd, Watch& watch);
   void process(ares_socket_t readable, ares_socket_t writable);

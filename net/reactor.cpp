@@ -5,17 +5,23 @@
 
 #include <array>
 #include <cstdlib>
+#include <thread>
 
 namespace ocsproxy {
 namespace {
 
 constexpr int kEventsPerWait = 256;
+// How many rounds in a row a busy set may have while the io_context waits for something of its own.
+constexpr int kRoundsPerTurn = 4;
 // What no slot can have: the eventfd.
 constexpr std::uint64_t kNotification = ~std::uint64_t{0};
 
-std::chrono::milliseconds monotonic_now() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-      std::chrono::steady_clock::now().time_since_epoch());
+std::chrono::nanoseconds monotonic_now() {
+  return std::chrono::steady_clock::now().time_since_epoch();
+}
+
+std::chrono::milliseconds in_milliseconds(std::chrono::nanoseconds time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time);
 }
 
 }  // namespace
@@ -25,7 +31,7 @@ Reactor::Reactor(boost::asio::io_context& io)
       epoll_(io),
       notification_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       ticker_(io),
-      now_(monotonic_now()),
+      now_(in_milliseconds(monotonic_now())),
       timers_(now_) {
   const int fd = ::epoll_create1(EPOLL_CLOEXEC);
   epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.u64 = kNotification}};
@@ -50,9 +56,11 @@ void Reactor::notify() {
   (void)!::write(notification_.get(), &one, sizeof one);
 }
 
-void Reactor::look_at_clock() {
-  now_ = monotonic_now();
+std::chrono::nanoseconds Reactor::look_at_clock() {
+  const std::chrono::nanoseconds time = monotonic_now();
+  now_ = in_milliseconds(time);
   timers_.set_now(now_);
+  return time;
 }
 
 // One of the two sleeps: this set, or the io_context with this set among what it waits for.
@@ -101,13 +109,15 @@ void Reactor::tick() {
 void Reactor::run() {
   running_ = true;
   notified_ = false;
+  run_deferred();  // what posted work has put off, which is not to wait for the end of a sleep
   std::array<epoll_event, kEventsPerWait> events;
-  while (!stopped_ && !notified_) {
-    const int wait = wait_at_most();
-    const int count = ::epoll_wait(epoll_.native_handle(), events.data(), kEventsPerWait, wait);
-    if (count <= 0 && wait == 0) break;
+  for (int rounds = 0; !stopped_ && !notified_; ++rounds) {
+    const bool here = sleeps_here();
+    if (!here && rounds == kRoundsPerTurn) break;
+    const int count = here ? wait_here(events) : look(events, 0);
+    if (!here && count <= 0) break;
     quiet_ = count <= 0;
-    look_at_clock();
+    moderation_.looked(look_at_clock(), count);
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       handle(event.data.u64, event.events);
@@ -118,10 +128,23 @@ void Reactor::run() {
   running_ = false;
 }
 
+int Reactor::look(std::span<epoll_event> events, int milliseconds) {
+  return ::epoll_wait(epoll_.native_handle(), events.data(), static_cast<int>(events.size()),
+                      milliseconds);
+}
+
+int Reactor::wait_here(std::span<epoll_event> events) {
+  if (moderation_.pays()) {
+    const int count = look(events, 0);
+    if (count != 0) return count;
+    std::this_thread::sleep_for(WakeModeration::kPause);
+  }
+  return look(events, longest_sleep());
+}
+
 // In milliseconds, as epoll_wait wants it. After a quiet tick the sleep lasts until a timer may be
 // due: idle connections cost an idle worker nothing.
-int Reactor::wait_at_most() const {
-  if (!sleeps_here()) return 0;
+int Reactor::longest_sleep() const {
   const std::chrono::milliseconds due = quiet_ ? timers_.next(now_) : TimerWheel::kTick;
   return static_cast<int>(due.count());
 }

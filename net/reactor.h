@@ -9,9 +9,11 @@
 #pragma once
 
 #include <chrono>
+#include <coroutine>
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -22,6 +24,9 @@
 
 #include "base/descriptor.h"
 #include "net/timer_wheel.h"
+#include "net/wake_moderation.h"
+
+struct epoll_event;
 
 namespace ocsproxy {
 
@@ -68,11 +73,13 @@ class Reactor {
   void schedule_deferred();
   void notify();
   bool sleeps_here() const { return io_waits_ && !io_waits_(); }
-  void look_at_clock();
+  std::chrono::nanoseconds look_at_clock();
   void take_turns();
   void watch();
   void run();
-  int wait_at_most() const;
+  int look(std::span<epoll_event> events, int milliseconds);
+  int wait_here(std::span<epoll_event> events);
+  int longest_sleep() const;
   void handle(std::uint64_t key, std::uint32_t events);
   void run_deferred();
   void tick();
@@ -88,6 +95,7 @@ class Reactor {
   boost::asio::steady_timer ticker_;
   std::chrono::milliseconds now_;
   TimerWheel timers_;
+  WakeModeration moderation_;
   std::vector<Slot> slots_;
   std::vector<std::uint32_t> free_slots_;
   std::deque<std::function<void()>> deferred_;
@@ -97,6 +105,21 @@ class Reactor {
   bool notified_ = false;  // the io_context has posted work
   bool quiet_ = false;     // the last tick brought nothing
   bool stopped_ = false;
+};
+
+// co_await NextTurn(reactor): goes on when the loop has looked at all sockets once more. For who
+// could go on for long without waiting for anything.
+class NextTurn {
+ public:
+  explicit NextTurn(Reactor& reactor) : reactor_(reactor) {}
+  bool await_ready() const { return false; }
+  void await_suspend(std::coroutine_handle<> awaiting) {
+    reactor_.post([awaiting] { awaiting.resume(); });
+  }
+  void await_resume() const {}
+
+ private:
+  Reactor& reactor_;
 };
 
 // Something with a descriptor in the reactor's set.

@@ -1,5 +1,7 @@
 #include "net/socket.h"
 
+#include <fcntl.h>
+#include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -32,6 +34,20 @@ ErrorKind kind_of(int error) {
   }
 }
 
+// Of a socket whose records the kernel opens.
+Error record_error(int error) {
+  switch (error) {
+    case EBADMSG:
+      return {.kind = ErrorKind::tls, .detail = "the kernel could not open a TLS record"};
+    case EINVAL:
+    case EMSGSIZE:
+      return {.kind = ErrorKind::malformed,
+              .detail = "the kernel found no TLS record in what came"};
+    default:
+      return {.kind = kind_of(error), .detail = errno_text(error)};
+  }
+}
+
 }  // namespace
 
 Socket::Socket(Reactor& reactor, Descriptor fd, bool connecting)
@@ -56,24 +72,21 @@ IoResult Socket::receive(std::span<char> into) {
     }
     if (got == 0) return {0, into.empty() ? IoStatus::ok : IoStatus::closed};
     if (errno == EINTR) continue;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) {
-      readable_ = false;
-      return {0, IoStatus::would_block};
-    }
-    return fail(errno);
+    return would_block_or_fail(readable_);
   }
 }
 
 IoResult Socket::after_send(ssize_t sent, std::size_t asked) {
-  if (sent >= 0) {
-    if (static_cast<std::size_t>(sent) < asked) writable_ = false;
-    return {static_cast<std::size_t>(sent), IoStatus::ok};
-  }
-  if (errno == EAGAIN || errno == EWOULDBLOCK) {
-    writable_ = false;
-    return {0, IoStatus::would_block};
-  }
-  return fail(errno);
+  if (sent < 0) return would_block_or_fail(writable_);
+  if (static_cast<std::size_t>(sent) < asked) writable_ = false;
+  return {static_cast<std::size_t>(sent), IoStatus::ok};
+}
+
+// After a call that failed with errno; `ready` is what it relied on.
+IoResult Socket::would_block_or_fail(bool& ready) {
+  if (errno != EAGAIN && errno != EWOULDBLOCK) return fail(errno);
+  ready = false;
+  return {0, IoStatus::would_block};
 }
 
 IoResult Socket::send(std::span<const char> data) {
@@ -100,6 +113,84 @@ IoResult Socket::send(std::span<const char> first, std::span<const char> second)
     sent = ::sendmsg(fd(), &message, MSG_NOSIGNAL);
   } while (sent < 0 && errno == EINTR);
   return after_send(sent, first.size() + second.size());
+}
+
+// ---- records of the kernel's
+
+IoResult Socket::receive_record(std::span<char> into, unsigned char& type) {
+  if (cancelled_) return {0, IoStatus::failed};
+  if (!readable_) return {0, IoStatus::would_block};
+  iovec part{into.data(), into.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof type)];
+  while (true) {
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t got = ::recvmsg(fd(), &message, 0);
+    if (got >= 0) {
+      const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+      const bool record = header != nullptr && header->cmsg_level == SOL_TLS &&
+                          header->cmsg_type == TLS_GET_RECORD_TYPE;
+      if (record) type = *CMSG_DATA(header);
+      return {static_cast<std::size_t>(got), record || got > 0 ? IoStatus::ok : IoStatus::closed};
+    }
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) return would_block_or_fail(readable_);
+    error_ = record_error(errno);
+    return {0, IoStatus::failed};
+  }
+}
+
+IoResult Socket::send_record(unsigned char type, std::span<const char> content) {
+  if (cancelled_) return {0, IoStatus::failed};
+  if (!writable_) return {0, IoStatus::would_block};
+  iovec part{const_cast<char*>(content.data()), content.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof type)]{};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_TLS;
+  header->cmsg_type = TLS_SET_RECORD_TYPE;
+  header->cmsg_len = CMSG_LEN(sizeof type);
+  *CMSG_DATA(header) = type;
+  ssize_t sent = 0;
+  do {
+    sent = ::sendmsg(fd(), &message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  return after_send(sent, content.size());
+}
+
+// ---- splicing
+
+IoResult Socket::splice_to(int pipe, std::size_t most) {
+  if (cancelled_) return {0, IoStatus::failed};
+  if (!readable_) return {0, IoStatus::would_block};
+  while (true) {
+    const ssize_t moved =
+        ::splice(fd(), nullptr, pipe, nullptr, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (moved > 0) return {static_cast<std::size_t>(moved), IoStatus::ok};
+    if (moved == 0) return {0, IoStatus::closed};
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) return {0, IoStatus::would_block};
+    error_ = record_error(errno);
+    return {0, IoStatus::failed};
+  }
+}
+
+IoResult Socket::splice_from(int pipe, std::size_t bytes) {
+  if (cancelled_) return {0, IoStatus::failed};
+  if (!writable_) return {0, IoStatus::would_block};
+  ssize_t moved = 0;
+  do {
+    moved = ::splice(pipe, nullptr, fd(), nullptr, bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+  } while (moved < 0 && errno == EINTR);
+  // Less than asked may mean another pipe buffer, not a full socket.
+  return after_send(moved, moved > 0 ? static_cast<std::size_t>(moved) : bytes);
 }
 
 void Socket::cancel(Error error) {

@@ -47,8 +47,25 @@ class Socket final : public Pollable {
   // A short read on an edge-triggered stream socket means that it is drained: the next try is then
   // refused without a system call until the kernel reports an edge.
   IoResult receive(std::span<char> into);
+  // From a socket whose records the kernel opens: contents of one kind, which `type` then says (as
+  // in the records); without any bytes, and yet IoStatus::ok, when a record had none. Only a
+  // refusal of the kernel's means that it is drained. Failure is of kind `malformed` when the
+  // kernel finds no record, and `tls` when one is not authentic; it says either only once.
+  IoResult receive_record(std::span<char> into, unsigned char& type);
   IoResult send(std::span<const char> data);
   IoResult send(std::span<const char> first, std::span<const char> second);
+
+  // On a socket whose records the kernel seals: all of `content` in one record of this type.
+  IoResult send_record(unsigned char type, std::span<const char> content);
+  // At most `most` bytes to a pipe (net/pipe_pool.h). IoStatus::closed: nothing came, because of an
+  // end or of a record without bytes; receiving says which. Failure is as above, but `malformed`
+  // may also mean a record that is not data and that receiving brings. IoStatus::would_block: the
+  // socket is empty, which the caller is to say by `drained`, or the pipe is full.
+  IoResult splice_to(int pipe, std::size_t most);
+  // What was just tried found it empty: nothing is tried before the kernel reports an edge.
+  void drained() { readable_ = false; }
+  // From a pipe that holds as much.
+  IoResult splice_from(int pipe, std::size_t bytes);
 
   void wait_readable(Waiter* waiter) { reader_ = waiter; }
   void wait_writable(Waiter* waiter) { writer_ = waiter; }
@@ -84,6 +101,7 @@ class Socket final : public Pollable {
   void on_events(std::uint32_t events) override;
   IoResult fail(int error);
   IoResult after_send(ssize_t sent, std::size_t asked);
+  IoResult would_block_or_fail(bool& ready);
 
   Waiter* reader_ = nullptr;
   Waiter* writer_ = nullptr;
