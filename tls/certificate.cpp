@@ -83,6 +83,15 @@ std::vector<X509Ptr> ordered(X509Ptr leaf, STACK_OF(X509) * others) {
   return chain;
 }
 
+// Not empty.
+Result<std::vector<X509Ptr>> parse_pem_chain(const Library& library, std::string_view pem) {
+  auto certificates = parse_pem_certificates(library, pem);
+  if (certificates && certificates->empty()) {
+    return Error{.kind = ErrorKind::tls, .detail = "there is no PEM certificate in it"};
+  }
+  return certificates;
+}
+
 ParsedCertificate passphrase_fault(const Secret& passphrase, std::string_view what) {
   if (passphrase.empty()) {
     return fault(CertificateFault::passphrase_missing,
@@ -94,14 +103,19 @@ ParsedCertificate passphrase_fault(const Secret& passphrase, std::string_view wh
 
 }  // namespace
 
-ParsedCertificate Certificate::from_pem(const Library& library, std::string_view chain,
-                                        std::string_view key, const Secret& passphrase) {
-  auto certificates = parse_pem_certificates(library, chain);
+ParsedCertificate Certificate::from_chain(const Library& library, std::string_view chain) {
+  auto certificates = parse_pem_chain(library, chain);
   if (!certificates) {
     return fault(CertificateFault::not_a_certificate, certificates.error().detail);
   }
-  if (certificates->empty()) {
-    return fault(CertificateFault::not_a_certificate, "there is no PEM certificate in it");
+  return {describe(library, *certificates), CertificateFault::none, {}};
+}
+
+ParsedCertificate Certificate::from_pem(const Library& library, std::string_view chain,
+                                        std::string_view key, const Secret& passphrase) {
+  auto certificates = parse_pem_chain(library, chain);
+  if (!certificates) {
+    return fault(CertificateFault::not_a_certificate, certificates.error().detail);
   }
   PassphraseRequest request{passphrase};
   const BioPtr bio = memory_bio(key);
@@ -111,7 +125,7 @@ ParsedCertificate Certificate::from_pem(const Library& library, std::string_view
   if (parsed == nullptr) {
     return fault(CertificateFault::no_key, "there is no PEM private key in it");
   }
-  return make(library, std::move(*certificates), parsed.get());
+  return make(library, *certificates, parsed.get());
 }
 
 ParsedCertificate Certificate::from_pfx(const Library& library, std::string_view pfx,
@@ -148,15 +162,11 @@ ParsedCertificate Certificate::from_pfx(const Library& library, std::string_view
   return make(library, ordered(std::move(leaf_owner), others), key);
 }
 
-ParsedCertificate Certificate::make(const Library& library, std::vector<X509Ptr> chain,
-                                    EVP_PKEY* key) {
+std::shared_ptr<Certificate> Certificate::describe(const Library& library,
+                                                   const std::vector<X509Ptr>& chain) {
   const X509* const leaf = chain.front().get();
-  if (X509_check_private_key(chain.front().get(), key) != 1) {
-    return fault(CertificateFault::key_mismatch, mismatch_text(chain, key));
-  }
-  const std::shared_ptr<Certificate> made(new Certificate);
+  std::shared_ptr<Certificate> made(new Certificate);
   for (const X509Ptr& certificate : chain) made->chain_.push_back(der_of(certificate.get()));
-  made->key_ = key_bytes(key);
   for (const std::string& name : dns_names_of(leaf)) {
     if (is_host_like(name)) made->dns_names_.push_back(lower(name));
   }
@@ -165,9 +175,18 @@ ParsedCertificate Certificate::make(const Library& library, std::vector<X509Ptr>
   made->not_after_ = time_of(X509_get0_notAfter(leaf));
   made->subject_ = name_text(X509_get_subject_name(leaf));
   made->issuer_ = name_text(X509_get_issuer_name(leaf));
-  made->key_type_ = key_text(key);
+  made->key_type_ = key_text(X509_get0_pubkey(leaf));
   made->fingerprint_ = sha256_hex(library, made->chain_.front());
+  return made;
+}
 
+ParsedCertificate Certificate::make(const Library& library, const std::vector<X509Ptr>& chain,
+                                    EVP_PKEY* key) {
+  if (X509_check_private_key(chain.front().get(), key) != 1) {
+    return fault(CertificateFault::key_mismatch, mismatch_text(chain, key));
+  }
+  const std::shared_ptr<Certificate> made = describe(library, chain);
+  made->key_ = key_bytes(key);
   // What a listener's context would refuse is found here, where there is a file to point at.
   const SslCtxPtr trial(SSL_CTX_new_ex(library.get(), nullptr, TLS_server_method()));
   SSL_CTX_set_security_level(trial.get(), kSecurityLevel);

@@ -40,6 +40,9 @@ class Certificate {
   // of other kinds in either are skipped. `passphrase` is used if the key is encrypted.
   static ParsedCertificate from_pem(const Library& library, std::string_view chain,
                                     std::string_view key, const Secret& passphrase);
+  // The same without the key, for who may not read it: a certificate that can be asked, and that no
+  // context takes.
+  static ParsedCertificate from_chain(const Library& library, std::string_view chain);
   // PKCS#12. `library` must have the legacy algorithms if files made by old Windows are to be read.
   static ParsedCertificate from_pfx(const Library& library, std::string_view pfx,
                                     const Secret& passphrase);
@@ -52,6 +55,8 @@ class Certificate {
   // the text of an IP address without brackets.
   bool covers(std::string_view name) const;
 
+  // DER, the leaf first.
+  const std::vector<std::vector<unsigned char>>& chain() const { return chain_; }
   CertificateTime not_before() const { return not_before_; }
   CertificateTime not_after() const { return not_after_; }
   const std::string& subject() const { return subject_; }  // printable, for messages
@@ -64,7 +69,11 @@ class Certificate {
 
  private:
   Certificate() = default;
-  static ParsedCertificate make(const Library& library, std::vector<X509Ptr> chain, EVP_PKEY* key);
+  // All but the key.
+  static std::shared_ptr<Certificate> describe(const Library& library,
+                                               const std::vector<X509Ptr>& chain);
+  static ParsedCertificate make(const Library& library, const std::vector<X509Ptr>& chain,
+                                EVP_PKEY* key);
 
   std::vector<std::vector<unsigned char>> chain_;  // DER, the leaf first
   Secret key_;                                     // DER

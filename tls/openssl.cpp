@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
 #include <string_view>
 
 #include <openssl/crypto.h>
@@ -10,6 +11,7 @@
 #include <openssl/rand.h>
 
 #include "base/free_list.h"
+#include "tls/key_schedule.h"
 
 namespace ocsproxy {
 namespace {
@@ -78,7 +80,14 @@ Library::Library(Algorithms algorithms) {
     legacy_.reset(OSSL_PROVIDER_load(context_.get(), "legacy"));
     ERR_clear_error();
   }
+  try {
+    key_schedule_ = std::make_unique<KeySchedule>(context_.get());
+  } catch (const std::bad_alloc&) {
+    give_up("OpenSSL does not take our key schedule");
+  }
 }
+
+Library::~Library() = default;
 
 void Library::random(std::span<unsigned char> bytes) const {
   if (RAND_priv_bytes_ex(context_.get(), bytes.data(), bytes.size(), 0) != 1) {

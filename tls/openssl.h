@@ -10,6 +10,7 @@
 
 #include <openssl/bio.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <openssl/pkcs12.h>
 #include <openssl/provider.h>
 #include <openssl/ssl.h>
@@ -17,6 +18,8 @@
 #include <openssl/x509v3.h>
 
 namespace ocsproxy {
+
+class KeySchedule;
 
 template <auto kFree>
 struct OpensslDeleter {
@@ -33,7 +36,14 @@ using X509Ptr = std::unique_ptr<X509, OpensslDeleter<X509_free>>;
 using X509StorePtr = std::unique_ptr<X509_STORE, OpensslDeleter<X509_STORE_free>>;
 using EvpPkeyPtr = std::unique_ptr<EVP_PKEY, OpensslDeleter<EVP_PKEY_free>>;
 using EvpCipherPtr = std::unique_ptr<EVP_CIPHER, OpensslDeleter<EVP_CIPHER_free>>;
+using EvpCipherCtxPtr = std::unique_ptr<EVP_CIPHER_CTX, OpensslDeleter<EVP_CIPHER_CTX_free>>;
+using EvpKdfPtr = std::unique_ptr<EVP_KDF, OpensslDeleter<EVP_KDF_free>>;
+using EvpKdfCtxPtr = std::unique_ptr<EVP_KDF_CTX, OpensslDeleter<EVP_KDF_CTX_free>>;
+using EvpMacPtr = std::unique_ptr<EVP_MAC, OpensslDeleter<EVP_MAC_free>>;
+using EvpMacCtxPtr = std::unique_ptr<EVP_MAC_CTX, OpensslDeleter<EVP_MAC_CTX_free>>;
 using EvpMdPtr = std::unique_ptr<EVP_MD, OpensslDeleter<EVP_MD_free>>;
+using EvpMdCtxPtr = std::unique_ptr<EVP_MD_CTX, OpensslDeleter<EVP_MD_CTX_free>>;
+using ProviderPtr = std::unique_ptr<OSSL_PROVIDER, OpensslDeleter<OSSL_PROVIDER_unload>>;
 using BioPtr = std::unique_ptr<BIO, OpensslDeleter<BIO_free_all>>;
 using Pkcs12Ptr = std::unique_ptr<PKCS12, OpensslDeleter<PKCS12_free>>;
 using GeneralNamesPtr = std::unique_ptr<GENERAL_NAMES, OpensslDeleter<GENERAL_NAMES_free>>;
@@ -63,19 +73,23 @@ class Library {
   enum class Algorithms : std::uint8_t { modern, legacy };
 
   explicit Library(Algorithms algorithms = Algorithms::modern);
+  Library(const Library&) = delete;
+  Library& operator=(const Library&) = delete;
+  ~Library();
 
   OSSL_LIB_CTX* get() const { return context_.get(); }
   // False when it was not asked for, or when the machine has no legacy.so.
   bool has_legacy() const { return legacy_ != nullptr; }
+  KeySchedule& key_schedule() const { return *key_schedule_; }
   // Cryptographic random bytes, for secrets. Ends the process when there are none.
   void random(std::span<unsigned char> bytes) const;
 
  private:
   using ContextPtr = std::unique_ptr<OSSL_LIB_CTX, OpensslDeleter<OSSL_LIB_CTX_free>>;
-  using ProviderPtr = std::unique_ptr<OSSL_PROVIDER, OpensslDeleter<OSSL_PROVIDER_unload>>;
   ContextPtr context_;
   ProviderPtr default_;
   ProviderPtr legacy_;
+  std::unique_ptr<KeySchedule> key_schedule_;
 };
 
 // SHA-256 as 64 lower-case hex digits.

@@ -41,10 +41,7 @@ void watch_post_handshake(SSL_CTX* context) {
 std::string_view misconduct(const SSL* ssl) {
   const std::uintptr_t seen = load(ssl);
   if ((seen & 1) != 0) {
-    return SSL_is_server(ssl) == 1
-               ? "the client tried to renegotiate TLS, which is refused"
-               : "the site tried to renegotiate TLS, which is refused; IIS does so to ask for a "
-                 "client certificate: set it to ignore client certificates on this path";
+    return SSL_is_server(ssl) == 1 ? kClientRenegotiates : kSiteRenegotiates;
   }
   if (seen >> 1 > kMostKeyUpdates) return kTooManyKeyUpdates;
   return {};

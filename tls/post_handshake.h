@@ -12,6 +12,18 @@ namespace ocsproxy {
 inline constexpr unsigned kMostKeyUpdates = 64;
 inline constexpr const char* kTooManyKeyUpdates = "the peer changed its TLS keys too often";
 
+// Records without data, and alerts that end nothing, in a row: OpenSSL's own bounds.
+inline constexpr unsigned kMostEmptyRecords = 32;
+inline constexpr const char* kEmptyRecords = "the peer sends empty TLS records without end";
+inline constexpr unsigned kMostWarnings = 4;
+inline constexpr const char* kWarnings = "the peer sends TLS warnings without end";
+
+inline constexpr const char* kClientRenegotiates =
+    "the client tried to renegotiate TLS, which is refused";
+inline constexpr const char* kSiteRenegotiates =
+    "the site tried to renegotiate TLS, which is refused; IIS does so to ask for a client "
+    "certificate: set it to ignore client certificates on this path";
+
 // For connections whose records are OpenSSL's.
 //
 // Refuses renegotiation on all connections of `context` and begins to count for misconduct().

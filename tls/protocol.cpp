@@ -1,7 +1,6 @@
 #include "tls/protocol.h"
 
 #include "tls/certificate.h"
-#include "tls/record_layer.h"
 
 namespace ocsproxy {
 namespace {
@@ -49,7 +48,6 @@ Result<SslCtxPtr> make_context(const Library& library, const SSL_METHOD* method,
   if (context == nullptr) return context_error();
   SSL_CTX* const raw = context.get();
   SSL_CTX_set_security_level(raw, kSecurityLevel);
-  RecordLayer::prepare(raw);
   char groups[] = "X25519:P-256:P-384";  // the macro casts a const away
   // No partial writes: the BIO takes all, so they would only cost further calls.
   SSL_CTX_set_mode(raw, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);

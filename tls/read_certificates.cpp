@@ -19,6 +19,9 @@ constexpr std::array<std::string_view, 4> kSystemStores{
     "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
 
+constexpr const char* kCheckPath =
+    "check the path, which is relative to the configuration's directory";
+
 bool looks_like_der(std::string_view bytes) {
   return bytes.starts_with('\x30') && bytes.find("-----BEGIN") == std::string_view::npos;
 }
@@ -28,13 +31,20 @@ std::optional<Secret> read_file(const Located<std::string>& path, Files& files,
                                 Findings& findings) {
   auto text = files.read(*path);
   if (!text) {
-    findings.error("certificate-unreadable", path.where, text.error().detail,
-                   "the proxy starts as root to read such files: check the path and its owner");
+    findings.error("certificate-unreadable", path.where, text.error().detail, kCheckPath);
     return std::nullopt;
   }
   Secret secret{std::string_view(*text)};
   wipe(*text);
   return secret;
+}
+
+bool is_permitted(const Located<std::string>& file, const Files& files, Findings& findings) {
+  if (files.may_read(*file)) return true;
+  findings.note("file-not-permitted", file.where,
+                "this account may not read " + *file + ", so it was not checked",
+                "as root it is checked too, and the proxy starts as root");
+  return false;
 }
 
 std::optional<Secret> read_passphrase(const Located<std::string>& path, Files& files,
@@ -84,7 +94,7 @@ void report_fault(const settings::CertificateFiles& from, const ParsedCertificat
   const Located<std::string>& main = from.chain->empty() ? from.pfx : from.chain;
   const Located<std::string>& key = from.chain->empty() ? from.pfx : from.key;
   const Located<std::string>* file = &main;
-  const char* code = "certificate-invalid";
+  ErrorCode code = "certificate-invalid";
   switch (parsed.fault) {
     case CertificateFault::not_a_certificate:
     case CertificateFault::none:
@@ -123,8 +133,9 @@ void report_doubts(const Certificate& certificate, Location where, CertificateTi
   }
   const Expiry expiry = expiry_of(certificate, now);
   if (expiry != Expiry::far) {
-    findings.warning(expiry == Expiry::expired ? "certificate-expired" : "certificate-expires",
-                     where, expiry_text(certificate, now),
+    const WarningCode code = expiry == Expiry::expired ? WarningCode("certificate-expired")
+                                                       : WarningCode("certificate-expires");
+    findings.warning(code, where, expiry_text(certificate, now),
                      "install its successor and reload; nothing else needs to change");
   }
   if (certificate.dns_names().empty() && certificate.addresses().empty()) {
@@ -158,7 +169,7 @@ bool add_roots(const Library& library, const Located<std::string>& from, Files& 
                CertificateTime now, TrustedRoots& roots, Findings& findings) {
   const auto text = files.read(*from);
   if (!text) {
-    findings.error("root-unreadable", from.where, text.error().detail);
+    findings.error("root-unreadable", from.where, text.error().detail, kCheckPath);
     return false;
   }
   const std::size_t before = roots.size();
@@ -223,6 +234,27 @@ std::shared_ptr<const Certificate> read_certificate(const Library& library,
   return parsed.certificate;
 }
 
+std::shared_ptr<const Certificate> inspect_certificate(const Library& library,
+                                                       const settings::CertificateFiles& from,
+                                                       Files& files, CertificateTime now,
+                                                       Findings& findings) {
+  bool permitted = true;
+  for (const auto* file : {&from.chain, &from.key, &from.pfx, &from.passphrase_file}) {
+    if (!(*file)->empty() && !is_permitted(*file, files, findings)) permitted = false;
+  }
+  if (permitted) return read_certificate(library, from, files, now, findings);
+  if (from.chain->empty() || !files.may_read(*from.chain)) return nullptr;
+  const auto chain = read_file(from.chain, files, findings);
+  if (!chain) return nullptr;
+  const ParsedCertificate parsed = Certificate::from_chain(library, chain->text());
+  if (parsed.certificate == nullptr) {
+    report_fault(from, parsed, chain->text(), findings);
+  } else {
+    report_doubts(*parsed.certificate, from.chain.where, now, findings);
+  }
+  return parsed.certificate;
+}
+
 std::shared_ptr<const TrustedRoots> read_trusted_roots(const Library& library,
                                                        std::span<const Located<std::string>> from,
                                                        Files& files, CertificateTime now,
@@ -236,6 +268,16 @@ std::shared_ptr<const TrustedRoots> read_trusted_roots(const Library& library,
     good = good && added;
   }
   return good ? roots : nullptr;
+}
+
+std::shared_ptr<const TrustedRoots> inspect_trusted_roots(
+    const Library& library, std::span<const Located<std::string>> from, Files& files,
+    CertificateTime now, Findings& findings) {
+  bool permitted = true;
+  for (const Located<std::string>& file : from) {
+    if (*file != "system" && !is_permitted(file, files, findings)) permitted = false;
+  }
+  return permitted ? read_trusted_roots(library, from, files, now, findings) : nullptr;
 }
 
 Expiry expiry_of(const Certificate& certificate, CertificateTime now) {

@@ -24,6 +24,13 @@ std::shared_ptr<const Certificate> read_certificate(const Library& library,
                                                     Files& files, CertificateTime now,
                                                     Findings& findings);
 
+// The same for who only asks about a configuration: a file that this account may not read is a
+// note, and a certificate whose key is such a file can be asked but not used.
+std::shared_ptr<const Certificate> inspect_certificate(const Library& library,
+                                                       const settings::CertificateFiles& from,
+                                                       Files& files, CertificateTime now,
+                                                       Findings& findings);
+
 // All roots of all files in one; null when a file adds none or cannot be read. "system" stands for
 // the machine's own store, which is one PEM file on every distribution and is read here, not at
 // the time of a handshake: the process that serves may not be allowed to.
@@ -31,6 +38,11 @@ std::shared_ptr<const TrustedRoots> read_trusted_roots(const Library& library,
                                                        std::span<const Located<std::string>> from,
                                                        Files& files, CertificateTime now,
                                                        Findings& findings);
+
+// The same for who only asks: also null, with a note, when this account may not read one of them.
+std::shared_ptr<const TrustedRoots> inspect_trusted_roots(
+    const Library& library, std::span<const Located<std::string>> from, Files& files,
+    CertificateTime now, Findings& findings);
 
 // How near a certificate's end is. The administrator is told at each step, by --check and by the
 // running proxy.

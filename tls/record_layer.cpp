@@ -4,34 +4,15 @@
 
 #include <openssl/err.h>
 
+#include "tls/post_handshake.h"
+
 namespace ocsproxy {
 namespace {
 
-// OpenSSL's own bound: more of them in a row than any implementation sends.
-constexpr std::uint8_t kMostEmptyRecords = 32;
-
-int layer_slot() {
-  static const int index = SSL_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
-  return index;
-}
-
-int digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-// Returns the number of bytes, 0 when it is no hexadecimal text that fits.
-std::size_t decode_hex(std::string_view text, std::span<unsigned char> into) {
-  if (text.size() % 2 != 0 || text.size() / 2 > into.size()) return 0;
-  for (std::size_t i = 0; i < text.size(); i += 2) {
-    const int high = digit(text[i]);
-    const int low = digit(text[i + 1]);
-    if (high < 0 || low < 0) return 0;
-    into[i / 2] = static_cast<unsigned char>(high << 4 | low);
-  }
-  return text.size() / 2;
+// RFC 6066 4.
+bool wants_short_records(const SSL* ssl) {
+  return SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl)) !=
+         TLSEXT_max_fragment_length_DISABLED;
 }
 
 RecordLayer::Opened refused(int alert, const char* offence) {
@@ -40,83 +21,70 @@ RecordLayer::Opened refused(int alert, const char* offence) {
 
 }  // namespace
 
-RecordLayer::Secrets::~Secrets() {
-  OPENSSL_cleanse(read.data(), read.size());
-  OPENSSL_cleanse(write.data(), write.size());
-}
-
-RecordLayer::Direction::~Direction() { OPENSSL_cleanse(secret.data(), secret.size()); }
-
 // ---- following the handshake
 
-void RecordLayer::prepare(SSL_CTX* context) {
-  SSL_CTX_set_keylog_callback(context, &RecordLayer::on_key_log);
-}
-
 void RecordLayer::watch(SSL* ssl) {
-  if (SSL_set_ex_data(ssl, layer_slot(), this) != 1) return;
-  secrets_ = std::make_unique<Secrets>();
+  followed_ = std::make_unique<Followed>();
   SSL_set_msg_callback(ssl, &RecordLayer::on_message);
   SSL_set_msg_callback_arg(ssl, this);
 }
 
-// "CLIENT_TRAFFIC_SECRET_0 <client random> <secret>", in hexadecimal; called when OpenSSL itself
-// begins to use the secret.
-void RecordLayer::on_key_log(const SSL* ssl, const char* line) {
-  auto* const layer = static_cast<RecordLayer*>(SSL_get_ex_data(ssl, layer_slot()));
-  if (layer == nullptr || layer->secrets_ == nullptr) return;
-  const std::string_view text(line);
-  const bool clients = text.starts_with("CLIENT_TRAFFIC_SECRET_0 ");
-  if (!clients && !text.starts_with("SERVER_TRAFFIC_SECRET_0 ")) return;
-  const std::string_view secret = text.substr(text.rfind(' ') + 1);
-  Secrets& known = *layer->secrets_;
-  if (clients == (SSL_is_server(ssl) == 1)) {
-    known.read_size = decode_hex(secret, known.read);
+// Counts the records that OpenSSL has read and written under the latest keys: in TLS 1.3 a server's
+// tickets, in TLS 1.2 everything from Finished on. (A ChangeCipherSpec of TLS 1.3 means nothing.)
+void RecordLayer::on_message(int writes, int, int type, const void* data, std::size_t size,
+                             SSL* ssl, void* layer) {
+  Followed* const known = static_cast<RecordLayer*>(layer)->followed_.get();
+  if (known == nullptr || type != SSL3_RT_HEADER || size == 0) return;
+  const int content = *static_cast<const unsigned char*>(data);
+  const bool tls1_3 = SSL_version(ssl) == TLS1_3_VERSION;
+  const bool of_server = (SSL_is_server(ssl) == 1) == (writes != 0);
+  const TrafficSecret& secret = of_server ? known->secrets.server : known->secrets.client;
+  const auto count = [&](bool& changed, std::uint64_t& records) {
+    const bool counts = tls1_3 ? secret.known() && content == SSL3_RT_APPLICATION_DATA : changed;
+    if (counts) ++records;
+    if (!tls1_3 && content == SSL3_RT_CHANGE_CIPHER_SPEC) changed = true;
+  };
+  if (writes != 0) {
+    count(known->write_changed, known->records_written);
   } else {
-    known.write_size = decode_hex(secret, known.write);
+    count(known->read_changed, known->records_read);
   }
 }
 
-// Counts the records that OpenSSL has read and written under these secrets: a server's tickets.
-void RecordLayer::on_message(int writes, int, int type, const void* data, std::size_t size, SSL*,
-                             void* layer) {
-  Secrets* const known = static_cast<RecordLayer*>(layer)->secrets_.get();
-  if (known == nullptr || type != SSL3_RT_HEADER || size == 0 ||
-      *static_cast<const unsigned char*>(data) != SSL3_RT_APPLICATION_DATA) {
-    return;
+BothWays RecordLayer::after_openssl(SSL* ssl, TrafficKeys& keys) const {
+  if (followed_ == nullptr || !followed_->read_changed || !followed_->write_changed ||
+      wants_short_records(ssl)) {
+    return {};
   }
-  if (writes != 0) {
-    if (known->write_size != 0) ++known->records_written;
-  } else {
-    if (known->read_size != 0) ++known->records_read;
-  }
+  BothWays made = keys.derive_tls1_2(ssl);
+  made.in.set_sequence(followed_->records_read);
+  made.out.set_sequence(followed_->records_written);
+  return made;
 }
 
 void RecordLayer::engage(SSL* ssl, TrafficKeys& keys) {
-  const std::unique_ptr<Secrets> known = std::move(secrets_);
+  if (SSL_version(ssl) == TLS1_2_VERSION) return;
+  const std::unique_ptr<Followed> known = std::move(followed_);
   SSL_set_msg_callback(ssl, nullptr);
-  if (known == nullptr || known->read_size == 0 || known->write_size == 0 ||
-      SSL_version(ssl) != TLS1_3_VERSION ||
-      SSL_SESSION_get_max_fragment_length(SSL_get0_session(ssl)) !=
-          TLSEXT_max_fragment_length_DISABLED) {
+  if (known == nullptr || !known->secrets.client.known() || !known->secrets.server.known() ||
+      SSL_version(ssl) != TLS1_3_VERSION || wants_short_records(ssl)) {
     return;
   }
-  const auto begin = [&](Direction& direction, const std::array<unsigned char, 48>& secret,
-                         std::size_t size, std::uint64_t sequence) {
+  const auto begin = [&](Direction& direction, const TrafficSecret& secret,
+                         std::uint64_t sequence) {
     direction.secret = secret;
-    direction.secret_size = static_cast<std::uint8_t>(size);
-    direction.protection =
-        keys.derive(keys.cipher_of(SSL_get_current_cipher(ssl)), std::span(secret).first(size));
+    direction.protection = keys.derive(keys.cipher_of(SSL_get_current_cipher(ssl)), secret.bytes());
     direction.protection.set_sequence(sequence);
     return static_cast<bool>(direction.protection);
   };
-  if (!begin(in_, known->read, known->read_size, known->records_read) ||
-      !begin(out_, known->write, known->write_size, known->records_written)) {
+  const bool server = SSL_is_server(ssl) == 1;
+  const auto& [clients, servers] = known->secrets;
+  if (!begin(in_, server ? clients : servers, known->records_read) ||
+      !begin(out_, server ? servers : clients, known->records_written)) {
     ERR_clear_error();
     return;
   }
-  if (SSL_is_server(ssl) != 1)
-    openssl_in_ = std::make_unique<RecordProtection>(in_.protection.twin());
+  if (!server) openssl_in_ = std::make_unique<RecordProtection>(in_.protection.twin());
   keys_ = &keys;
 }
 
@@ -126,8 +94,7 @@ void RecordLayer::shed() {
 }
 
 bool RecordLayer::update(Direction& direction) {
-  RecordProtection next = keys_->update(direction.protection.cipher(),
-                                        std::span(direction.secret).first(direction.secret_size));
+  RecordProtection next = keys_->update(direction.protection.cipher(), direction.secret.bytes());
   if (!next) return false;
   direction.protection = std::move(next);
   return true;
@@ -135,9 +102,9 @@ bool RecordLayer::update(Direction& direction) {
 
 std::span<const char> RecordLayer::for_openssl(std::span<const char> message, char* out) {
   const char type = SSL3_RT_HANDSHAKE;
-  // Each use is another number than that of any record that was ever sent with these keys by us:
-  // they are the peer's.
-  return {out, openssl_in_->seal(message, {}, {&type, 1}, out)};
+  const std::size_t size = openssl_in_->seal(message, {}, {&type, 1}, out);
+  openssl_in_->shed();  // tickets are rare
+  return {out, size};
 }
 
 // ---- records
@@ -157,7 +124,7 @@ RecordLayer::Opened RecordLayer::open(std::span<const char> record, char* out) {
   if (type == SSL3_RT_APPLICATION_DATA) {
     empty_records_ = content.empty() ? static_cast<std::uint8_t>(empty_records_ + 1) : 0;
     if (empty_records_ > kMostEmptyRecords)
-      return refused(SSL_AD_UNEXPECTED_MESSAGE, "the peer sends empty TLS records without end");
+      return refused(SSL_AD_UNEXPECTED_MESSAGE, kEmptyRecords);
   } else if ((type != SSL3_RT_ALERT && type != SSL3_RT_HANDSHAKE) || content.empty()) {
     return refused(SSL_AD_UNEXPECTED_MESSAGE, "a TLS record has a type that has no place here");
   }

@@ -9,7 +9,6 @@
 #include <openssl/params.h>
 #include <openssl/tls1.h>
 
-#include "base/text.h"
 #include "tls/post_handshake.h"
 #include "tls/protocol.h"
 
@@ -120,6 +119,7 @@ Result<std::unique_ptr<ServerContext>> ServerContext::make(const Library& librar
       error.detail = "listener \"" + made->policy_.listener + "\": " + error.detail;
       return error;
     }
+    made->choice_.add(certificate);
   }
   return made;
 }
@@ -138,11 +138,6 @@ Status ServerContext::add(const Certificate& certificate) {
   }
   if (auto installed = certificate.install(library_, raw); !installed) return installed;
 
-  const std::size_t index = contexts_.size();
-  for (const std::string& name : certificate.dns_names()) {
-    const bool wild = name.starts_with("*.");
-    (wild ? wildcard_ : exact_).try_emplace(wild ? name.substr(2) : name, index);
-  }
   contexts_.push_back(std::move(*context));
   return Done{};
 }
@@ -151,17 +146,6 @@ SslPtr ServerContext::new_ssl() const {
   SslPtr ssl(SSL_new(contexts_.front().get()));
   if (ssl != nullptr) SSL_set_accept_state(ssl.get());
   return ssl;
-}
-
-std::size_t ServerContext::choose(std::string_view host) const {
-  const std::string name = lower(host);
-  if (const auto found = exact_.find(name); found != exact_.end()) return found->second;
-  const std::size_t dot = name.find('.');
-  if (dot == std::string::npos) return 0;
-  const auto found = wildcard_.find(name.substr(dot + 1));
-  const bool covered =
-      found != wildcard_.end() && policy_.certificates[found->second]->covers(name);
-  return covered ? found->second : 0;
 }
 
 // Runs before OpenSSL looks at a ticket, so that the ticket is judged by the session context of the
@@ -175,7 +159,7 @@ int ServerContext::on_client_hello(SSL* ssl, int* alert, void* context) {
     std::string_view host = sni_host({bytes, size});
     if (host.ends_with('.')) host.remove_suffix(1);
     choice.named = !host.empty();
-    choice.certificate = self.choose(host);
+    choice.certificate = self.choice_.choose(host);
   }
   if (!remember(ssl, choice) ||
       SSL_set_SSL_CTX(ssl, self.contexts_[choice.certificate].get()) == nullptr) {
@@ -226,14 +210,11 @@ ServerContext::Choice ServerContext::choice_of(const SSL* ssl) {
 }
 
 bool ServerContext::misdirected(Choice choice, std::string_view public_name) const {
-  const auto& certificates = policy_.certificates;
-  if (!choice.named || certificates[choice.certificate]->covers(public_name)) return false;
-  return std::any_of(certificates.begin(), certificates.end(),
-                     [&](const auto& certificate) { return certificate->covers(public_name); });
+  return choice.named && choice_.misdirected(choice.certificate, public_name);
 }
 
 const Certificate& ServerContext::certificate_of(const SSL* ssl) const {
-  return *policy_.certificates[choice_of(ssl).certificate];
+  return choice_[choice_of(ssl).certificate];
 }
 
 }  // namespace ocsproxy

@@ -7,12 +7,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/error.h"
 #include "settings/settings.h"
 #include "tls/certificate.h"
+#include "tls/certificate_choice.h"
 #include "tls/openssl.h"
 #include "tls/ticket_keys.h"
 
@@ -64,7 +64,6 @@ class ServerContext {
                 std::shared_ptr<const TicketKeys> keys);
 
   Status add(const Certificate& certificate);
-  std::size_t choose(std::string_view host) const;
   static int on_client_hello(SSL* ssl, int* alert, void* context);
   static int on_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_CTX* cipher,
                        EVP_MAC_CTX* mac, int making);
@@ -78,8 +77,7 @@ class ServerContext {
   std::shared_ptr<const TicketKeys> keys_;
   EvpCipherPtr ticket_cipher_;       // fetched once: a fetch by name at each ticket is slow
   std::vector<SslCtxPtr> contexts_;  // as policy_.certificates
-  std::unordered_map<std::string, std::size_t> exact_;     // name to index
-  std::unordered_map<std::string, std::size_t> wildcard_;  // "contoso.com" for "*.contoso.com"
+  CertificateChoice choice_;
 };
 
 }  // namespace ocsproxy

@@ -41,23 +41,17 @@ Stream::~Stream() = default;
 
 IoResult Stream::try_read(std::span<char> into) {
   if (ended_ != IoStatus::ok) return {0, ended_};
-  if (secure_) return read_tls(into);
+  if (secure()) return read_tls(into);
   const IoResult result = socket_.receive(into);
   if (result.status == IoStatus::failed) error_ = socket_.error();
   if (result.status == IoStatus::closed) ended_ = IoStatus::closed;
   return result;
 }
 
-void Stream::Read::on_ready() {
-  if (stream_.socket_.take_interrupt()) {
-    stream_.error_ = Error{.kind = ErrorKind::cancelled};
-    result_ = {0, IoStatus::failed};
-  } else {
-    result_ = stream_.try_read(into_);
-    if (result_.status == IoStatus::would_block) return;
-  }
-  stream_.socket_.wait_readable(nullptr);
-  awaiting_.resume();
+bool Stream::take_interrupt() {
+  if (!socket_.take_interrupt()) return false;
+  error_ = Error{.kind = ErrorKind::cancelled};
+  return true;
 }
 
 void Stream::Readable::on_ready() {
@@ -69,7 +63,7 @@ void Stream::Readable::on_ready() {
 
 Stream::End Stream::peek_end() {
   if (ended_ != IoStatus::ok) return ended_ == IoStatus::closed ? End::half_closed : End::broken;
-  if (!secure_) {
+  if (!secure()) {
     char byte = 0;
     const ssize_t seen = ::recv(socket_.fd(), &byte, 1, MSG_PEEK);
     if (seen > 0 || (seen < 0 && errno == EAGAIN)) return End::none;
@@ -87,8 +81,8 @@ IoStatus Stream::start_write(std::span<const char>& first, std::span<const char>
     error_ = socket_.error();
     return IoStatus::failed;
   }
-  if (!secure_) return continue_plain_write(first, second);
   if (broken_) return IoStatus::failed;  // after a fatal alert nothing is said (RFC 8446 6.2)
+  if (takes_plain()) return continue_plain_write(first, second);
   if (!encrypt(first, second)) return IoStatus::failed;
   return send_gathered() ? flush() : IoStatus::failed;
 }
@@ -105,6 +99,10 @@ IoStatus Stream::flush() {
   return IoStatus::ok;
 }
 
+IoStatus Stream::continue_write(std::span<const char>& first, std::span<const char>& second) {
+  return takes_plain() ? continue_plain_write(first, second) : flush();
+}
+
 IoStatus Stream::continue_plain_write(std::span<const char>& first, std::span<const char>& second) {
   while (!first.empty() || !second.empty()) {
     const IoResult result = second.empty()  ? socket_.send(first)
@@ -117,21 +115,32 @@ IoStatus Stream::continue_plain_write(std::span<const char>& first, std::span<co
     const std::size_t of_first = std::min(result.bytes, first.size());
     first = first.subspan(of_first);
     second = second.subspan(result.bytes - of_first);
+    if (!count_sealed(result.bytes)) return IoStatus::failed;
   }
   return IoStatus::ok;
 }
 
-void Stream::Write::on_ready() {
-  status_ = stream_.secure() ? stream_.flush() : stream_.continue_plain_write(first_, second_);
-  if (status_ == IoStatus::would_block) return;
-  stream_.socket_.wait_writable(nullptr);
-  awaiting_.resume();
-}
-
 void Stream::finish_writing() {
   if (socket_.cancelled()) return;
-  if (secure_) say_goodbye();
-  socket_.shutdown_write();
+  if (secure()) say_goodbye();
+  if (!kernel_sends_) socket_.shutdown_write();
+  (void)try_finish();
+}
+
+void Stream::Finished::await_suspend(std::coroutine_handle<> awaiting) {
+  awaiting_ = awaiting;
+  stream_.socket_.wait_writable(this);
+  again_.arm(TimerWheel::kTick);
+}
+
+void Stream::Finished::on_ready() {
+  if (!stream_.try_finish()) {
+    again_.arm(TimerWheel::kTick);
+    return;
+  }
+  again_.clear();
+  stream_.socket_.wait_writable(nullptr);
+  awaiting_.resume();
 }
 
 // ---- handshake

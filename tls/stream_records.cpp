@@ -16,6 +16,9 @@ namespace {
 
 using Protection = RecordProtection;
 
+// Smaller records are read by the dozen anyway.
+constexpr std::uint16_t kSmallestUnit = 1024;
+
 // How many bytes the record at the front of `bytes` has, header and all; 0 while that is not known.
 std::size_t record_size(std::span<const char> bytes) {
   if (bytes.size() < Protection::kHeaderSize) return 0;
@@ -45,8 +48,13 @@ std::span<const char> front_record(std::span<const char> bytes) {
 void Stream::take_over() {
   handshaken_ = true;
   layer_.engage(ssl_.get(), shared_.keys);
-  if (!layer_.engaged()) SSL_set_read_ahead(ssl_.get(), 1);
-  record_waits_ = !front_record(received_.pending()).empty();
+  if (layer_.engaged()) {
+    record_waits_ = !front_record(received_.pending()).empty();
+    return;
+  }
+  // Now, because later OpenSSL may have read half a record.
+  hand_over_tls1_2();
+  SSL_set_read_ahead(ssl_.get(), 1);
 }
 
 // ---- reading
@@ -54,12 +62,7 @@ void Stream::take_over() {
 // As many records as are there and fit, opened where the caller wants their contents. With no room
 // at all one record is opened for the next call.
 IoResult Stream::read_records(std::span<char> into) {
-  if (!plain_.empty()) {
-    const std::size_t size = std::min(into.size(), plain_.size());
-    std::copy_n(plain_.pending().begin(), size, into.begin());
-    plain_.consume(size);
-    return {size, IoStatus::ok};
-  }
+  if (!plain_.empty()) return take_plain(into);
   char* const data = shared_.received.data();
   std::size_t begin = 0;
   std::size_t end = received_.size();
@@ -91,6 +94,13 @@ IoResult Stream::read_records(std::span<char> into) {
   if (status != IoStatus::ok && status != IoStatus::would_block) ended_ = status;
   if (served()) return {total, IoStatus::ok};
   return {0, status == IoStatus::ok ? IoStatus::would_block : status};
+}
+
+IoResult Stream::take_plain(std::span<char> into) {
+  const std::size_t size = std::min(into.size(), plain_.size());
+  std::copy_n(plain_.pending().begin(), size, into.begin());
+  plain_.consume(size);
+  return {size, IoStatus::ok};
 }
 
 // Behind `held` bytes of the shared buffer. As much as `room` can hold the contents of, in whole
@@ -136,8 +146,10 @@ IoStatus Stream::take_record(std::span<const char> record, std::span<char> into,
   }
   if (!messages_.at_end())
     return refuse(SSL_AD_UNEXPECTED_MESSAGE, "data came in the middle of a TLS handshake message");
-  if (!opened.content.empty())
+  if (!opened.content.empty()) {
     record_size_ = std::max(static_cast<std::uint16_t>(record.size()), kSmallestUnit);
+    warnings_ = 0;
+  }
   const std::size_t first = std::min(room.size(), opened.content.size());
   if (!fits) std::copy_n(opened.content.begin(), first, room.begin());
   total += first;
@@ -147,12 +159,24 @@ IoStatus Stream::take_record(std::span<const char> record, std::span<char> into,
 
 // ---- what is not data, in TLS 1.3
 
-// All alerts but these two are fatal (RFC 8446 6).
+// In TLS 1.3 all alerts but two are fatal, whatever their level (RFC 8446 6); before, the level
+// decides. As in OpenSSL a refusal to renegotiate, which nobody has asked for, is fatal too.
 IoStatus Stream::take_alert(std::span<const char> content) {
   if (content.size() != 2) return refuse(SSL_AD_DECODE_ERROR, "a TLS alert is not two bytes long");
+  const int level = static_cast<unsigned char>(content[0]);
   const int description = static_cast<unsigned char>(content[1]);
-  if (description == SSL_AD_CLOSE_NOTIFY) return IoStatus::closed;
-  if (description == SSL_AD_USER_CANCELLED) return IoStatus::ok;  // close_notify follows
+  const bool tls1_3 = layer_.engaged();
+  if (!tls1_3 && level != SSL3_AL_WARNING && level != SSL3_AL_FATAL)
+    return refuse(SSL_AD_ILLEGAL_PARAMETER, "a TLS alert is neither a warning nor fatal");
+  if (description == SSL_AD_CLOSE_NOTIFY && (tls1_3 || level == SSL3_AL_WARNING))
+    return IoStatus::closed;
+  const bool ends_nothing =
+      tls1_3 ? description == SSL_AD_USER_CANCELLED
+             : level == SSL3_AL_WARNING && description != SSL_AD_NO_RENEGOTIATION;
+  if (ends_nothing) {
+    return ++warnings_ > kMostWarnings ? refuse(SSL_AD_UNEXPECTED_MESSAGE, kWarnings)
+                                       : IoStatus::ok;
+  }
   error_ = Error{.kind = ErrorKind::tls,
                  .detail = std::string("the peer ended TLS with the alert \"") +
                            SSL_alert_desc_string_long(description) + "\""};
@@ -193,6 +217,12 @@ IoStatus Stream::take_key_update(std::span<const char> message) {
 
 // Says so, and seals with new keys from the next record on.
 bool Stream::update_keys() {
+  if (kernel_sends_) {
+    return refuse(
+               SSL_AD_INTERNAL_ERROR,
+               "the peer asks for new TLS keys, and the kernel, which seals what is sent, cannot "
+               "change them (kernel_tls: false avoids that)") == IoStatus::ok;
+  }
   constexpr char kNotRequested[] = {SSL3_MT_KEY_UPDATE, 0, 0, 1, SSL_KEY_UPDATE_NOT_REQUESTED};
   if (!seal_record(SSL3_RT_HANDSHAKE, kNotRequested, {})) return false;
   if (layer_.update_write_keys()) return true;
@@ -253,6 +283,8 @@ bool Stream::seal(std::span<const char> first, std::span<const char> second) {
 }
 
 bool Stream::seal_record(char type, std::span<const char> first, std::span<const char> second) {
+  // Alerts alone: data goes straight to the socket, and new keys there are none.
+  if (kernel_sends_) return send_kernel_alert(first) != IoStatus::failed;
   const std::size_t needed = first.size() + second.size() + Protection::kOverhead;
   if (needed > TlsResources::kGathered - shared_.gathered_size && !send_gathered()) return false;
   const std::size_t size =

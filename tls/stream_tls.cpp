@@ -20,8 +20,6 @@ using Protection = RecordProtection;
 
 // A peer that makes us answer (key updates, alerts) without reading the answers is cut off here.
 constexpr std::size_t kLargestSpill = std::size_t{256} * 1024;
-// What OpenSSL reads ahead of a body: four records at once.
-constexpr std::size_t kBulkReadSize = 4 * Protection::kLargestRecord + 64;
 // What is read at once while the handshake runs.
 constexpr std::size_t kHandshakeReadSize = std::size_t{16} * 1024;
 
@@ -68,7 +66,6 @@ struct StreamBio {
 
 void Stream::start_tls(SslPtr ssl) {
   ssl_ = std::move(ssl);
-  secure_ = true;
   BIO* const bio = BIO_new(StreamBio::method());
   if (bio == nullptr) throw std::bad_alloc();
   BIO_set_data(bio, this);
@@ -77,22 +74,17 @@ void Stream::start_tls(SslPtr ssl) {
   layer_.watch(ssl_.get());
 }
 
-void Stream::expect_bulk() {
-  if (!secure_ || layer_.engaged() || std::exchange(bulk_, true)) return;
-  SSL_set_default_read_buffer_len(ssl_.get(), kBulkReadSize);
-}
-
 bool Stream::maybe_readable() const {
   // How it ended is found by reading.
   if (ended_ != IoStatus::ok || socket_.maybe_readable()) return true;
-  if (!secure_) return false;
-  if (layer_.engaged()) return !plain_.empty() || record_waits_;
+  if (!secure()) return false;
+  if (layer_.engaged() || kernel_receives_) return !plain_.empty() || record_waits_;
   // A half-received record is pending too, and only the socket can complete it.
   return !drained_ && (!received_.empty() || SSL_has_pending(ssl_.get()) == 1);
 }
 
 void Stream::forget_handshake() {
-  if (!layer_.engaged()) return;
+  if (!layer_.engaged() && !kernel_receives_) return;
   // Else OpenSSL would think that the connection had failed, and the session with it.
   SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
   ssl_.reset();
@@ -139,7 +131,8 @@ int Stream::bio_read(std::span<char> into, bool& retry) {
 }
 
 void Stream::bio_write(std::span<const char> data) {
-  if (layer_.engaged()) return;  // it is not OpenSSL any more that speaks to the peer
+  if (layer_.engaged() || kernel_sends_)
+    return;  // it is not OpenSSL any more that speaks to the peer
   // A failure shows again when the rest is sent.
   if (data.size() > TlsResources::kGathered - shared_.gathered_size) (void)send_gathered();
   if (data.size() > TlsResources::kGathered) {
@@ -181,7 +174,9 @@ IoResult Stream::read_tls(std::span<char> into) {
     error_ = socket_.error();
     return {0, IoStatus::failed};
   }
-  const IoResult result = layer_.engaged() ? read_records(into) : read_openssl(into);
+  const IoResult result = kernel_receives_   ? read_kernel(into)
+                          : layer_.engaged() ? read_records(into)
+                                             : read_openssl(into);
   send_answers();
   return result;
 }
@@ -257,8 +252,9 @@ void Stream::fail_from_queue() {
 
 Stream::End Stream::peek_tls() {
   IoStatus status = IoStatus::ok;
-  if (layer_.engaged()) {
-    if (plain_.empty()) status = read_records({}).status;
+  if (layer_.engaged() || kernel_receives_) {
+    if (plain_.empty())
+      status = kernel_receives_ ? read_kernel({}).status : read_records({}).status;
   } else {
     char byte = 0;
     std::size_t seen = 0;
@@ -293,7 +289,7 @@ bool Stream::encrypt(std::span<const char> first, std::span<const char> second) 
 
 void Stream::say_goodbye() {
   if (std::exchange(said_goodbye_, true)) return;
-  if (layer_.engaged()) {
+  if (layer_.engaged() || kernel_sends_) {
     constexpr char kCloseNotify[] = {SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY};
     if (!broken_) (void)seal_record(SSL3_RT_ALERT, kCloseNotify, {});
     if (ssl_ != nullptr) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN);
@@ -303,7 +299,7 @@ void Stream::say_goodbye() {
   }
   // A close_notify that the socket does not take now is not waited for: the peer has not read what
   // came before it either.
-  if (send_gathered()) (void)flush();
+  if (!kernel_sends_ && send_gathered()) (void)flush();
 }
 
 // ---- handshake
@@ -313,6 +309,7 @@ IoStatus Stream::try_handshake() {
     error_ = socket_.error();
     return IoStatus::failed;
   }
+  const KeySchedule::Following following(shared_.keys.schedule(), layer_.wanted());
   const int result = SSL_do_handshake(ssl_.get());
   if (result != 1 && SSL_get_error(ssl_.get(), result) != SSL_ERROR_WANT_READ) {
     fail_handshake();

@@ -37,6 +37,19 @@ struct Refused {
   }
 };
 
+// How its CA publishes it, and how it can be told from another of the same name.
+std::string fingerprint_text(const X509* certificate) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  if (X509_digest(certificate, EVP_sha256(), digest.data(), &size) != 1) return "";
+  std::string text = " (SHA-256 ";
+  for (const unsigned char byte : std::span(digest).first(size)) {
+    text.append(1, kHex[byte >> 4U]).append(1, kHex[byte & 15U]);
+  }
+  return text + ')';
+}
+
 std::string names_text(const X509* certificate) {
   constexpr std::size_t kShown = 10;
   std::vector<std::string> names;
@@ -58,7 +71,8 @@ std::string wrong_name(const Refused& refused) {
            "], not the address (which must be a subject alternative name of type IP); name the "
            "host as `site` and this address as `address`";
   }
-  if (!names.empty()) return refused.which() + " names [" + names + "], not the site";
+  if (!names.empty())
+    return refused.which() + " names [" + names + "], not the site; write one of them as `site`";
   const std::string common_name = common_name_of(refused.certificate);
   std::string text = refused.which() + " has no subject alternative names";
   if (!common_name.empty()) {
@@ -70,12 +84,12 @@ std::string wrong_name(const Refused& refused) {
 std::string unknown_issuer(const Refused& refused) {
   const std::string issuer = "\"" + refused.issuer() + "\"";
   std::string text =
-      refused.which() + " was issued by " + issuer + ", which is not in trusted_roots";
+      refused.which() + " was issued by " + issuer + ", which is not in trusted_roots; ";
   if (refused.is_leaf()) {
-    text +=
-        "; if " + issuer + " is an intermediate CA, the site does not send it: install it there";
+    return text + "add that root; if " + issuer +
+           " is an intermediate CA, the site does not send it: install it there";
   }
-  return text;
+  return text + "add that root";
 }
 
 std::string too_weak(const Refused& refused) {
@@ -102,10 +116,11 @@ std::string complaint(const Refused& refused) {
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
       return unknown_issuer(refused);
     case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-      return refused.which() + " is self-signed and not in trusted_roots";
+      return refused.which() + " is self-signed and not in trusted_roots" +
+             fingerprint_text(certificate);
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
       return "the certificate of " + refused.site + " chains to \"" + refused.subject() +
-             "\", which is not in trusted_roots";
+             "\", which is not in trusted_roots; add that root" + fingerprint_text(certificate);
     case X509_V_ERR_CERT_NOT_YET_VALID:
       return refused.which() + " is not valid before " +
              utc_text(time_of(X509_get0_notBefore(certificate))) +
