@@ -21,6 +21,13 @@ std::uint32_t AddressAtoms::find(const IpAddress& address) const {
   return static_cast<std::uint32_t>(after - starts_.begin() - 1);
 }
 
+AddressRange AddressAtoms::range(std::uint32_t atom) const {
+  if (atom + 1 < size()) return {starts_[atom], starts_[atom + 1].previous().value()};
+  IpAddress::Bytes highest;
+  highest.fill(0xff);
+  return {starts_[atom], IpAddress::from_v6(highest)};
+}
+
 std::vector<AtomRange> AddressAtoms::atoms(const AddressSet& set) const {
   std::vector<AtomRange> result;
   result.reserve(set.ranges().size());

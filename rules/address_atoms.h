@@ -3,6 +3,7 @@
 // found once per connection; from then on its address is a small number.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -16,7 +17,7 @@ struct AtomRange {
   std::uint32_t first = 0;
   std::uint32_t last = 0;
 
-  friend bool operator==(const AtomRange&, const AtomRange&) = default;
+  friend auto operator<=>(const AtomRange&, const AtomRange&) = default;
 };
 
 class AddressAtoms {
@@ -27,6 +28,8 @@ class AddressAtoms {
 
   std::uint32_t size() const { return static_cast<std::uint32_t>(starts_.size()); }
   std::uint32_t find(const IpAddress& address) const;
+  // All addresses of an atom; never of both families.
+  AddressRange range(std::uint32_t atom) const;
   // Sorted, disjoint, none touching the next. Precondition: the ends of `set` are ends of ranges
   // that the space was cut at.
   std::vector<AtomRange> atoms(const AddressSet& set) const;

@@ -19,11 +19,13 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include <re2/re2.h>
 
 #include "rules/address_atoms.h"
+#include "rules/rule_forms.h"
 #include "rules/rule_table.h"
 
 namespace ocsproxy::rules {
@@ -113,6 +115,24 @@ struct Key {
   }
 };
 
+// One entry under one path of one bucket for one method.
+struct Record {
+  std::uint32_t bucket;
+  std::uint32_t path;  // index into CompiledPolicy::path_keys
+  Way way;
+  std::uint32_t regex;  // 0 unless `way` is regex
+  std::uint32_t method;
+  SetChoice choice;
+
+  auto key() const { return std::tie(bucket, path, way, regex, method, choice.entry); }
+  bool same_node(const Record& other) const { return bucket == other.bucket && path == other.path; }
+  bool same_way(const Record& other) const {
+    return same_node(other) && way == other.way && regex == other.regex;
+  }
+  bool same_group(const Record& other) const { return same_way(other) && method == other.method; }
+};
+using Records = std::vector<Record>;
+
 // All that a PathNode can hold when it is not one entry alone.
 struct Branch {
   Run exact;    // into method_groups
@@ -144,8 +164,6 @@ struct Bucket {
   bool plain = false;              // one entry for all paths and methods, which is `lowest`
   bool allows = false;             // is an allow rule among them
 };
-
-enum class NameKind : std::uint8_t { exact, wildcard };  // wildcard: the text after "*."
 
 struct alignas(64) PublicName {
   Bucket bucket;
@@ -200,7 +218,8 @@ struct CompiledPolicy {
   std::vector<std::uint32_t> network_by_atom;
   std::vector<std::string> network_names;
   AtomSets sets;
-  std::vector<std::uint32_t> served_set;  // by listener
+  std::vector<std::uint32_t> served_set;   // by listener
+  std::vector<std::uint32_t> set_by_rule;  // kNone for one that is not enabled
 
   // For which name.
   std::vector<Scope> scopes;
@@ -222,6 +241,11 @@ struct CompiledPolicy {
   std::vector<EntryId> entries_by_atom;
 
   std::string text;  // the keys that are too long for their records
+
+  // Every entry, those also that no request reaches, by bucket: what the records above were made
+  // of. A decision does not look at them; the algebra does.
+  Records records;
+  std::vector<std::string> path_keys;
 };
 
 // The hashes that the indexes are built and asked with.

@@ -11,9 +11,8 @@ namespace {
 // method's.
 class Builder {
  public:
-  Builder(CompiledPolicy& policy, const Records& records,
-          std::span<const std::string_view> path_keys, std::vector<Bucket>& buckets)
-      : policy_(policy), records_(records), path_keys_(path_keys), buckets_(buckets) {}
+  Builder(CompiledPolicy& policy, std::vector<Bucket>& buckets)
+      : policy_(policy), records_(policy.records), buckets_(buckets) {}
 
   void run() {
     for (auto begin = records_.cbegin(); begin != records_.cend();) begin = add_node(begin);
@@ -49,8 +48,8 @@ class Builder {
               [](const RegexGroup& a, const RegexGroup& b) { return a.lowest < b.lowest; });
     branch.regexes = {size32(policy_.regex_groups), size32(regexes)};
     policy_.regex_groups.insert(policy_.regex_groups.end(), regexes.begin(), regexes.end());
-    node.key_size = size32(path_keys_[first.path]);
-    node.key.set(path_keys_[first.path], policy_.text);
+    node.key_size = size32(policy_.path_keys[first.path]);
+    node.key.set(policy_.path_keys[first.path], policy_.text);
     set_content(node, branch);
     link_node(node);
     return at;
@@ -107,17 +106,15 @@ class Builder {
 
   CompiledPolicy& policy_;
   const Records& records_;
-  const std::span<const std::string_view> path_keys_;
   std::vector<Bucket>& buckets_;
 };
 
 }  // namespace
 
-void build_paths(CompiledPolicy& policy, Records& records,
-                 std::span<const std::string_view> path_keys, std::vector<Bucket>& buckets) {
-  std::sort(records.begin(), records.end(),
+void build_paths(CompiledPolicy& policy, std::vector<Bucket>& buckets) {
+  std::sort(policy.records.begin(), policy.records.end(),
             [](const Record& a, const Record& b) { return a.key() < b.key(); });
-  Builder(policy, records, path_keys, buckets).run();
+  Builder(policy, buckets).run();
 }
 
 }  // namespace ocsproxy::rules

@@ -37,12 +37,13 @@ class Compiler {
 
   CompiledPolicy run() {
     add_listeners();
+    policy_.set_by_rule.assign(settings_.rules.size(), kNone);
     for (std::uint32_t rule = 0; rule < size32(settings_.rules); ++rule) {
       if (settings_.rules[rule].enabled) add_rule(rule);
     }
     make_buckets();
     sort_methods();
-    build_paths(policy_, records_, path_keys_, buckets_);
+    build_paths(policy_, buckets_);
     make_names();
     return std::move(policy_);
   }
@@ -55,7 +56,7 @@ class Compiler {
     std::uint32_t first_place = 0;  // of its paths, in places_
     std::vector<std::uint32_t> methods;
   };
-  // How a path of a rule is found: index into path_keys_ and, for a regex, into policy_.regexes.
+  // How a path of a rule is found: index into path_keys and, for a regex, into policy_.regexes.
   struct PathPlace {
     std::uint32_t key = 0;
     Way way = Way::exact;
@@ -89,7 +90,7 @@ class Compiler {
     if (!scope) return;
     RuleParts parts;
     parts.rule = index;
-    parts.set = sources_.set_of(rule);
+    parts.set = policy_.set_by_rule[index] = sources_.set_of(rule);
     parts.first_place = size32(places_);
     for (const auto& method : rule.methods) parts.methods.push_back(method_number(*method));
     for (const Path& path : rule.paths) places_.push_back(place_of(rule, path));
@@ -121,23 +122,18 @@ class Compiler {
   }
 
   PathPlace place_of(const Rule& rule, const Path& path) {
-    if (path.kind == Path::Kind::regex) {
-      return {path_key(literal_directory(path.external)), Way::regex, regex_number(path)};
+    const PathForm form = form_of(rule, path);
+    if (form.way == Way::regex) {
+      return {path_key(literal_directory(form.text)), form.way, regex_number(path)};
     }
     check_canonical(path, path.external, path.where);
     if (path.internal != path.external) check_canonical(path, path.internal, path.internal_where);
-    if (path.kind == Path::Kind::prefix) return {path_key(path.external), Way::prefix, 0};
-    if (*rule.action == settings::Action::allow) return {path_key(path.external), Way::exact, 0};
-    // A deny of a file also denies what an origin may take for it: "/file/" and "/file/more".
-    std::string_view file = path.external;
-    if (file.size() <= 1) return {path_key(file), Way::exact, 0};
-    if (file.ends_with('/')) file.remove_suffix(1);
-    return {path_key(file), Way::prefix, 0};
+    return {path_key(form.text), form.way, 0};
   }
 
   std::uint32_t path_key(std::string_view path) {
-    const auto [known, is_new] = path_numbers_.try_emplace(lower(path), size32(path_keys_));
-    if (is_new) path_keys_.push_back(known->first);
+    const auto [known, is_new] = path_numbers_.try_emplace(lower(path), size32(policy_.path_keys));
+    if (is_new) policy_.path_keys.push_back(known->first);
     return known->second;
   }
 
@@ -176,9 +172,11 @@ class Compiler {
     if (is_new) policy_.regexes.push_back(make_regex(path.external));
     const re2::RE2& regex = *policy_.regexes[known->second];
     if (!regex.ok()) {
-      findings_.error("bad-regex", path.where,
-                      "the regex \"" + path.external + "\" is refused: " + regex.error(),
-                      "the syntax is RE2's: no look-around, no back references");
+      Finding& finding =
+          findings_.error("bad-regex", path.where,
+                          "the regex \"" + path.external + "\" is refused: " + regex.error(),
+                          "the syntax is RE2's: no look-around, no back references");
+      finding.fragment = regex.error_arg();
     }
     return known->second;
   }
@@ -186,19 +184,12 @@ class Compiler {
   // --- 3. names ---
 
   void add_name(std::uint32_t scope, std::string_view name) {
-    NameKey key{scope, NameKind::exact, lower(name)};
-    if (name.starts_with("*.")) key = {scope, NameKind::wildcard, lower(name.substr(2))};
-    if (key.text.size() > Scope::kMaxName) return;  // longer than any name of a request
-    if (const auto address = literal_address(key.text)) key.text = address->to_string();
+    NameForm form = form_of_name(name);
+    if (form.text.size() > Scope::kMaxName) return;  // longer than any name of a request
+    NameKey key{scope, form.kind, std::move(form.text)};
     // The rule itself is pushed after its names.
     std::vector<std::uint32_t>& rules = rules_by_name_[std::move(key)];
     if (rules.empty() || rules.back() != size32(rules_)) rules.push_back(size32(rules_));
-  }
-
-  // As parse_authority writes it, so that each spelling of an address is the same name.
-  static std::optional<IpAddress> literal_address(std::string_view name) {
-    if (name.starts_with('[') && name.ends_with(']')) name = name.substr(1, name.size() - 2);
-    return IpAddress::parse(name);
   }
 
   void make_buckets() {
@@ -221,7 +212,8 @@ class Compiler {
         const PathPlace& place = places_[parts.first_place + path];
         const SetChoice choice{parts.set, make_entry(parts.rule, path, verdict_of(rule))};
         for (const std::uint32_t method : parts.methods) {
-          records_.push_back({bucket.number, place.key, place.way, place.regex, method, choice});
+          policy_.records.push_back(
+              {bucket.number, place.key, place.way, place.regex, method, choice});
         }
       }
     }
@@ -236,7 +228,7 @@ class Compiler {
       policy_.methods.push_back(method);
       sorted[number] = size32(policy_.methods);
     }
-    for (Record& record : records_) record.method = sorted[record.method];
+    for (Record& record : policy_.records) record.method = sorted[record.method];
   }
 
   // --- 5. names by their hash ---
@@ -280,13 +272,11 @@ class Compiler {
   std::map<std::string, std::uint32_t> methods_;
   std::unordered_map<std::string_view, std::uint32_t> regexes_;
   std::unordered_map<std::string, std::uint32_t> path_numbers_;
-  std::vector<std::string_view> path_keys_;                      // into the keys of path_numbers_
   std::vector<PathPlace> places_;                                // of all paths of rules_
   std::vector<RuleParts> rules_;                                 // enabled ones
   std::map<NameKey, std::vector<std::uint32_t>> rules_by_name_;  // indexes into rules_
   std::vector<std::uint32_t> bucket_by_name_;                    // in the order of rules_by_name_
   std::vector<Bucket> buckets_;
-  Records records_;
 };
 
 }  // namespace

@@ -3,50 +3,13 @@
 #include <algorithm>
 #include <array>
 
-#include "base/ip_address.h"
-#include "base/text.h"
-#include "rules/compiled_policy.h"
 #include "rules/folded_text.h"
+#include "rules/name_lookup.h"
+#include "rules/path_parameters.h"
+#include "rules/rule_table_impl.h"
 
 namespace ocsproxy::rules {
 namespace {
-
-// Only what ends in a digit or has a colon can be an address: most names are settled by a look.
-bool is_address(std::string_view name) {
-  return (is_digit(name.back()) || name.find(':') != std::string_view::npos) &&
-         IpAddress::parse(name).has_value();
-}
-
-const PublicName* find_name(const CompiledPolicy& policy, std::uint32_t scope, NameKind kind,
-                            std::string_view text) {
-  const std::uint32_t found =
-      policy.name_index.find(name_hash(scope, kind, text), [&](std::uint32_t index) {
-        const PublicName& name = policy.names[index];
-        return name.scope == scope && name.kind == kind &&
-               equals_folded(text, name.key.view(name.key_size, policy.text));
-      });
-  return found == kNone ? nullptr : &policy.names[found];
-}
-
-// Calls `visit` with the bucket of each public name that fits `name`, in no particular order.
-template <typename Visit>
-void for_each_bucket(const CompiledPolicy& policy, std::uint32_t scope_number,
-                     std::string_view name, const Visit& visit) {
-  const Scope& scope = policy.scopes[scope_number];
-  if (scope.any_name.number != kNone) visit(scope.any_name);
-  if (name.empty()) return;
-  if (const PublicName* found = find_name(policy, scope_number, NameKind::exact, name)) {
-    visit(found->bucket);
-  }
-  if (!scope.has_wildcards) return;
-  for (auto dot = name.find('.', 1); dot != std::string_view::npos; dot = name.find('.', dot + 1)) {
-    const std::string_view rest = name.substr(dot + 1);
-    if (rest.size() > Scope::kMaxName || !scope.wildcard_sizes[rest.size()]) continue;
-    const PublicName* found = find_name(policy, scope_number, NameKind::wildcard, rest);
-    // "*.2.3.4" is no name of 1.2.3.4: an address matches only where it is listed.
-    if (found != nullptr && !is_address(name)) visit(found->bucket);
-  }
-}
 
 // One walk over the table for one form of the path. What is found can only get better, so
 // everything that begins with a later entry is passed over.
@@ -174,34 +137,15 @@ Decision judge(const CompiledPolicy& policy, const Request& request, std::string
   return to_decision(Search(policy, request, path).run());
 }
 
-// Writes `path` as an origin sees it that takes ;parameters out of each segment: without them, and
-// without the empty segments that this leaves. Returns the size. `path` fits `buffer`.
-std::size_t strip_parameters(std::string_view path, char* buffer) {
-  std::size_t size = 0;
-  bool in_parameters = false;
-  for (const char c : path) {
-    if (c == '/') in_parameters = false;
-    if (c == ';') in_parameters = true;
-    if (in_parameters || (c == '/' && size > 0 && buffer[size - 1] == '/')) continue;
-    buffer[size++] = c;
-  }
-  return size;
-}
-
 // A function of its own, so that requests without parameters do not pay for the buffer.
 [[gnu::noinline]] Decision judge_without_parameters(const CompiledPolicy& policy,
                                                     const Request& request) {
   if (request.path.size() > kMaxJudgedPath) return {};
   std::array<char, kMaxJudgedPath> buffer;  // NOLINT: filled as far as it is read
-  const std::size_t size = strip_parameters(request.path, buffer.data());
-  return judge(policy, request, {buffer.data(), size});
+  return judge(policy, request, without_parameters(request.path, buffer));
 }
 
 }  // namespace
-
-struct RuleTable::Impl {
-  CompiledPolicy policy;
-};
 
 RuleTable::RuleTable(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RuleTable::~RuleTable() = default;
@@ -209,7 +153,8 @@ RuleTable::~RuleTable() = default;
 std::shared_ptr<const RuleTable> RuleTable::compile(const settings::Settings& settings,
                                                     std::span<const IpAddress> own_addresses,
                                                     Findings& findings) {
-  auto impl = std::make_unique<Impl>(Impl{compile_policy(settings, own_addresses, findings)});
+  auto impl =
+      std::make_unique<Impl>(Impl{compile_policy(settings, own_addresses, findings), settings});
   return std::shared_ptr<const RuleTable>(new RuleTable(std::move(impl)));
 }
 
@@ -234,6 +179,8 @@ Decision RuleTable::decide(const Request& request) const {
   const Decision stripped = judge_without_parameters(impl_->policy, request);
   return stripped.verdict == Verdict::allow ? as_sent : stripped;
 }
+
+const CompiledPolicy& RuleTable::compiled() const { return impl_->policy; }
 
 bool RuleTable::publishes(std::uint32_t listener, std::string_view public_name) const {
   bool allows = false;

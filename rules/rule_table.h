@@ -43,7 +43,30 @@ struct Decision {
   Verdict verdict = Verdict::deny;
   std::uint32_t rule = kNoRule;  // index into Settings::rules; kNoRule: the implicit deny
   std::uint32_t path = 0;        // index into that rule's paths: which of them matched
+
+  friend bool operator==(const Decision&, const Decision&) = default;
 };
+
+// What a request has to meet for a rule to match, in the order in which a trace asks.
+enum class Condition : std::uint8_t {
+  none,
+  enabled,
+  listener,
+  from,  // `from` without `except_from`
+  public_name,
+  path,
+  method,
+};
+
+// What one rule says to a request.
+struct RuleTrace {
+  Condition failed = Condition::none;  // the first that the request does not meet; none: it matches
+  std::uint32_t path = 0;              // the first of the rule's paths that matches
+
+  friend bool operator==(const RuleTrace&, const RuleTrace&) = default;
+};
+
+struct CompiledPolicy;
 
 class RuleTable {
  public:
@@ -68,8 +91,16 @@ class RuleTable {
   // use and takes a shared lock on it; a regex runs only where its rule could still win.)
   Decision decide(const Request& request) const;
 
+  // For each rule of the settings what it says to the request, whose path is taken as it is:
+  // `decide` judges a path with ;parameters in both forms. The first that matches decides.
+  std::vector<RuleTrace> trace(const Request& request) const;
+
   // Is there an enabled allow rule on this listener for this public name (any path, any client)?
   bool publishes(std::uint32_t listener, std::string_view public_name) const;
+
+  // The table as it lies in memory (rules/compiled_policy.h), for the algebra. Lives as long as
+  // the table.
+  const CompiledPolicy& compiled() const;
 
  private:
   struct Impl;

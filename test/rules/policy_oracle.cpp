@@ -58,35 +58,39 @@ struct Oracle {
     return text == file || text.starts_with(file + "/");
   }
 
-  bool fits_but_for_path(const Rule& rule) const {
-    if (!rule.enabled) return false;
+  RuleTrace trace(const Rule& rule, const std::string& path) const {
+    if (!rule.enabled) return {Condition::enabled};
     const std::string& listener = settings.listeners[asked.listener].name.value;
-    if (!rule.listener->empty() && *rule.listener != listener) return false;
-    if (!rule.from.empty() && !is_in_any(rule.from)) return false;
-    if (is_in_any(rule.except_from)) return false;
+    if (!rule.listener->empty() && *rule.listener != listener) return {Condition::listener};
+    if (!rule.from.empty() && !is_in_any(rule.from)) return {Condition::from};
+    if (is_in_any(rule.except_from)) return {Condition::from};
     const auto& names = rule.public_names;
     if (!names.empty() && std::none_of(names.begin(), names.end(),
                                        [this](const auto& name) { return fits_name(*name); })) {
-      return false;
+      return {Condition::public_name};
     }
-    return std::any_of(rule.methods.begin(), rule.methods.end(), [this](const auto& method) {
-      return *method == "*" || *method == asked.method;
-    });
+    const auto fitting = std::find_if(rule.paths.begin(), rule.paths.end(),
+                                      [&](const Path& one) { return fits_path(rule, one, path); });
+    if (fitting == rule.paths.end()) return {Condition::path};
+    if (std::none_of(rule.methods.begin(), rule.methods.end(), [this](const auto& method) {
+          return *method == "*" || *method == asked.method;
+        })) {
+      return {Condition::method};
+    }
+    return {Condition::none, static_cast<std::uint32_t>(fitting - rule.paths.begin())};
   }
 
   Decision judge(const std::string& path) const {
     for (std::size_t i = 0; i < settings.rules.size(); ++i) {
       const Rule& rule = settings.rules[i];
-      if (!fits_but_for_path(rule)) continue;
-      for (std::size_t k = 0; k < rule.paths.size(); ++k) {
-        if (!fits_path(rule, rule.paths[k], path)) continue;
-        const bool allows = *rule.action == settings::Action::allow;
-        const bool redirects = !rule.redirect->empty();
-        return {allows      ? Verdict::allow
-                : redirects ? Verdict::redirect
-                            : Verdict::deny,
-                static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(k)};
-      }
+      const RuleTrace traced = trace(rule, path);
+      if (traced.failed != Condition::none) continue;
+      const bool allows = *rule.action == settings::Action::allow;
+      const bool redirects = !rule.redirect->empty();
+      return {allows      ? Verdict::allow
+              : redirects ? Verdict::redirect
+                          : Verdict::deny,
+              static_cast<std::uint32_t>(i), traced.path};
     }
     return {};
   }
@@ -118,6 +122,15 @@ bool oracle_serves(const Settings& settings, std::span<const IpAddress> own, std
   const auto& served = settings.listeners[listener].networks;
   return std::any_of(served.begin(), served.end(),
                      [&](const auto& name) { return *name == "Anywhere" || *name == network; });
+}
+
+std::vector<RuleTrace> oracle_trace(const Settings& settings, std::span<const IpAddress> own,
+                                    const Asked& asked) {
+  std::vector<RuleTrace> traces;
+  for (const Rule& rule : settings.rules) {
+    traces.push_back(Oracle{settings, own, asked}.trace(rule, asked.path));
+  }
+  return traces;
 }
 
 Decision oracle_decide(const Settings& settings, std::span<const IpAddress> own,

@@ -11,6 +11,9 @@ namespace ocsproxy::rules {
 // `asked.path` is canonical.
 Decision oracle_decide(const settings::Settings& settings, std::span<const IpAddress> own,
                        const Asked& asked);
+// What each rule says to the request.
+std::vector<RuleTrace> oracle_trace(const settings::Settings& settings,
+                                    std::span<const IpAddress> own, const Asked& asked);
 std::string oracle_network(const settings::Settings& settings, std::span<const IpAddress> own,
                            const IpAddress& address);
 bool oracle_serves(const settings::Settings& settings, std::span<const IpAddress> own,

@@ -1,0 +1,163 @@
+#include "rules/expectations.h"
+
+#include <array>
+
+#include "rules/canonical_target.h"
+#include "rules/judge.h"
+#include "rules/reachability.h"
+#include "settings/shown_text.h"
+
+namespace ocsproxy::rules {
+namespace {
+
+using settings::Example;
+using settings::Reach;
+using settings::shown;
+
+class Prover {
+ public:
+  Prover(const settings::Settings& settings, const RuleTable& table, Findings& findings)
+      : settings_(settings), table_(table), findings_(findings) {}
+
+  void run() {
+    for (const Example& example : settings_.examples) try_example(example);
+    const RequestSpace space({{&settings_, &table_}});
+    const std::vector<ReachProof> proofs = prove_reaches(space, settings_.reaches);
+    for (std::size_t i = 0; i < proofs.size(); ++i) report(settings_.reaches[i], proofs[i]);
+  }
+
+ private:
+  std::string named(std::uint32_t rule) const {
+    return "rule " + shown(*settings_.rules[rule].name);
+  }
+
+  void violated(Location where, std::string text) {
+    findings_.error("expectation-violated", where, std::move(text),
+                    "mend the rule or the expectation; this configuration is not served");
+  }
+
+  // --- examples ---
+
+  void try_example(const Example& example) {
+    const auto listener = listener_of(example);
+    if (!listener) return;
+    std::array<char, kAuthorityBufferSize> name_buffer{};
+    Authority authority;
+    std::vector<char> path_buffer(example.target.size() * 3 + 1);
+    CanonicalTarget target;
+    const TargetError error = canonicalize(example.target, example.https, path_buffer, target);
+    if (!parse_authority(example.authority, name_buffer, authority)) {
+      bad(example.request.where, shown(example.authority) + " can be the name of no request");
+    } else if (error != TargetError::none) {
+      bad(example.request.where, "such a request is refused before the rules are asked: it has " +
+                                     std::string(describe(error)));
+    } else {
+      judge(example, *listener, authority.name, target.path);
+    }
+  }
+
+  void bad(Location where, std::string text, std::string mend = {}) {
+    findings_.error("bad-expectation", where, std::move(text), std::move(mend));
+  }
+
+  // The listener that it names, or the only one that the request can come to.
+  std::optional<std::uint32_t> listener_of(const Example& example) {
+    std::vector<std::uint32_t> found;
+    for (std::uint32_t i = 0; i < settings_.listeners.size(); ++i) {
+      const settings::Listener& listener = settings_.listeners[i];
+      if (!example.listener->empty() && *listener.name != *example.listener) continue;
+      if (example.https ? listener.https.has_value() : listener.http.has_value()) {
+        found.push_back(i);
+      }
+    }
+    if (found.size() == 1) return found.front();
+    const std::string scheme = example.https ? "https" : "http";
+    if (found.empty()) {
+      bad(example.request.where, "no listener takes such a request: " + scheme + " is not served");
+    } else {
+      bad(example.request.where, "more than one listener serves " + scheme,
+          "say which:  listener: NAME");
+    }
+    return std::nullopt;
+  }
+
+  void judge(const Example& example, std::uint32_t listener, std::string_view name,
+             std::string_view path) {
+    const settings::Listener& through = settings_.listeners[listener];
+    const ClientPosition client = table_.locate(*example.from);
+    const auto [answer, decision] = rules::judge(settings_, table_, example.https,
+                                                 {listener, client, name, path, example.method});
+    const Verdict verdict = to_verdict(answer);
+    std::string why = "no rule matches it";
+    if (answer == Answer::not_served) {
+      why = "listener " + shown(*through.name) + " does not serve that client";
+    } else if (decision.rule != kNoRule) {
+      why = named(decision.rule) + " decides it";
+    } else if (!example.https && through.http->redirect_to_https) {
+      why = "listener " + shown(*through.name) + " sends plain HTTP to https";
+      if (verdict == Verdict::deny) why += ", but only GET and HEAD for a name that is published";
+    }
+    const bool as_expected =
+        (!example.verdict || to_verdict(**example.verdict) == verdict) &&
+        (example.rule->empty() ||
+         (decision.rule != kNoRule && *settings_.rules[decision.rule].name == *example.rule));
+    if (as_expected) return;
+    violated(example.request.where, shown(*example.request) + " from " + example.from->to_string() +
+                                        ' ' + word(verdict) + ": " + why);
+  }
+
+  static Verdict to_verdict(Example::Verdict verdict) {
+    static constexpr std::array kVerdicts{Verdict::allow, Verdict::deny, Verdict::redirect};
+    return kVerdicts[static_cast<std::size_t>(verdict)];
+  }
+
+  static Verdict to_verdict(Answer answer) {
+    if (answer == Answer::forward) return Verdict::allow;
+    const bool redirected = answer == Answer::redirect || answer == Answer::to_https;
+    return redirected ? Verdict::redirect : Verdict::deny;
+  }
+
+  static std::string word(Verdict verdict) {
+    static constexpr std::array<const char*, 3> kWords{"is allowed", "is denied", "is redirected"};
+    return kWords[static_cast<std::size_t>(verdict)];
+  }
+
+  // --- claims ---
+
+  void report(const Reach& reach, const ReachProof& proof) {
+    using Outcome = ReachProof::Outcome;
+    if (proof.outcome == Outcome::holds) return;
+    const Location where = reach.site_path.where;
+    std::string text;
+    if (reach.always) {
+      text = "a client at " + proof.client->to_string();
+      text += proof.outcome == Outcome::violated ? " cannot reach " : " may not reach ";
+      text += shown(reach.site + proof.internal_path);
+    } else {
+      text = shown(*reach.site_path);
+      text += proof.outcome == Outcome::violated ? " is reached by " : " may be reached, as by ";
+      text += proof.request->to_string() + ": " + named(proof.rule) + " allows it";
+    }
+    if (proof.outcome == Outcome::violated) {
+      violated(where, std::move(text));
+    } else {
+      findings_.warning("expectation-undecided", where,
+                        "not proven: " + text + ", depending on what a regex matches",
+                        "write the regex as a path where it can be one, or a deny before it");
+    }
+  }
+
+  const settings::Settings& settings_;
+  const RuleTable& table_;
+  Findings& findings_;
+};
+
+}  // namespace
+
+void prove_expectations(const settings::Settings& settings, const RuleTable& table,
+                        Findings& findings) {
+  if (settings.examples.empty() && settings.reaches.empty()) return;
+  Prover(settings, table, findings).run();
+}
+
+}  // namespace ocsproxy::rules
