@@ -61,7 +61,7 @@ Fault range_fault(std::string_view text) {
           "for example 192.0.2.7, 10.0.0.0/8, 10.0.0.1-10.0.0.99 or 2001:db8::/32"};
 }
 
-void report(const char* code, const Node& node, const Fault& fault, Findings& findings) {
+void report(ErrorCode code, const Node& node, const Fault& fault, Findings& findings) {
   findings.error(code, node.where, shown(node.text) + fault.why, fault.mend);
 }
 
@@ -121,7 +121,7 @@ std::string_view without_brackets(std::string_view text) {
 }
 
 struct NameKind {
-  const char* code;
+  ErrorCode code;
   bool underscores;  // Windows lets computers have them; certificates for the public may not
 };
 constexpr NameKind kPublic{"bad-public-name", false};

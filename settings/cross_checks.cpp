@@ -39,8 +39,8 @@ void check_unique(const Things& things, std::string_view kind, std::string_view 
 // The names of one kind that can be referred to.
 class KnownNames {
  public:
-  KnownNames(std::string_view kind, std::string code, Findings& findings)
-      : kind_(kind), code_(std::move(code)), findings_(findings) {}
+  KnownNames(std::string_view kind, ErrorCode code, Findings& findings)
+      : kind_(kind), code_(code), findings_(findings) {}
 
   void add(std::string_view name) {
     if (!name.empty() && known_.insert(name).second) list_.push_back(name);
@@ -77,7 +77,7 @@ class KnownNames {
   }
 
   const std::string_view kind_;
-  const std::string code_;
+  const ErrorCode code_;
   Findings& findings_;
   std::set<std::string_view> known_;
   std::vector<std::string_view> list_;
@@ -97,13 +97,27 @@ void check_references(Reading& reading) {
     listeners.add(*listener.name);
     for (const auto& name : listener.networks) require_network(*name, name.where);
   }
+  const auto require_listener = [&](const Located<std::string>& name) {
+    if (reading.complete.listeners) listeners.require(*name, name.where);
+  };
   for (const Rule& rule : settings.rules) {
-    if (reading.complete.listeners) listeners.require(*rule.listener, rule.listener.where);
+    require_listener(rule.listener);
     for (const auto* sources : {&rule.from, &rule.except_from}) {
       for (const Source& source : *sources) {
         if (!source.range) require_network(source.text, source.where);
       }
     }
+  }
+  for (const Reach& reach : settings.reaches) {
+    for (const Source& source : reach.from) {
+      if (!source.range) require_network(source.text, source.where);
+    }
+  }
+  KnownNames rules("rule", "unknown-rule", reading.findings);
+  for (const Rule& rule : settings.rules) rules.add(*rule.name);
+  for (const Example& example : settings.examples) {
+    require_listener(example.listener);
+    if (reading.complete.rules) rules.require(*example.rule, example.rule.where);
   }
 }
 

@@ -87,6 +87,13 @@ std::optional<std::size_t> read_word(const Node& node, std::string_view key,
   return std::nullopt;
 }
 
+std::optional<bool> read_boolean(const Node& node, std::string_view key, Findings& findings) {
+  const bool plain = node.kind == Node::Kind::scalar && !node.quoted;
+  if (plain && (node.text == "true" || node.text == "false")) return node.text == "true";
+  report_type(node, key, "true or false", findings);
+  return std::nullopt;
+}
+
 std::optional<std::uint32_t> read_number(const Node& node, std::string_view key, NumberRange range,
                                          Findings& findings) {
   const std::string wanted = "a number " + range_text(range);
@@ -190,12 +197,7 @@ void Fields::text(std::string_view key, Located<std::string>& target) {
 void Fields::boolean(std::string_view key, Located<bool>& target) {
   const Node* const node = find(key);
   if (node == nullptr) return;
-  const bool plain = node->kind == Node::Kind::scalar && !node->quoted;
-  if (plain && (node->text == "true" || node->text == "false")) {
-    target = {node->text == "true", node->where};
-  } else {
-    report_type(*node, key, "true or false", findings_);
-  }
+  if (const auto value = read_boolean(*node, key, findings_)) target = {*value, node->where};
 }
 
 void Fields::duration(std::string_view key, DurationRange range, Located<milliseconds>& target) {

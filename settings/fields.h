@@ -44,6 +44,7 @@ std::optional<std::string_view> read_text(const Node& node, std::string_view key
 // `text` is one of `words`, or a finding names the nearest; its index.
 std::optional<std::size_t> read_word(const Node& node, std::string_view key,
                                      std::span<const std::string_view> words, Findings& findings);
+std::optional<bool> read_boolean(const Node& node, std::string_view key, Findings& findings);
 std::optional<std::uint32_t> read_number(const Node& node, std::string_view key, NumberRange range,
                                          Findings& findings);
 std::optional<milliseconds> read_duration(const Node& node, std::string_view key,

@@ -33,14 +33,17 @@ struct TopLevel {
   void (*read)(const Node& node, Reading& reading);
   bool Complete::*complete;  // nullptr: nothing refers to it
 };
-constexpr std::array<TopLevel, 7> kTopLevel{{
+constexpr std::array<TopLevel, 10> kTopLevel{{
     {"networks", TopLevel::Form::joined, read_networks, &Complete::networks},
     {"trusted_roots", TopLevel::Form::joined, read_trusted_roots, &Complete::trusted_roots},
     {"listeners", TopLevel::Form::elements, read_listener, &Complete::listeners},
     {"rules", TopLevel::Form::elements, read_rule, &Complete::rules},
+    {"expectations", TopLevel::Form::elements, read_expectation, nullptr},
+    {"dns", TopLevel::Form::elements, read_dns_record, nullptr},
     {"access_log", TopLevel::Form::once, read_access_log, nullptr},
     {"workers", TopLevel::Form::once, read_workers, nullptr},
     {"drain", TopLevel::Form::once, read_drain, nullptr},
+    {"kernel_tls", TopLevel::Form::once, read_kernel_tls, nullptr},
 }};
 
 // After a file that was not read to its end.
@@ -104,8 +107,8 @@ class Dispatch : public EntryHandler {
     std::ranges::transform(kTopLevel, keys.begin(), &TopLevel::key);
     const std::string_view near = nearest_word(*key, keys);
     std::string mend =
-        "at the top of a file stand networks, trusted_roots, listeners, rules, access_log, workers "
-        "and drain";
+        "at the top of a file stand networks, trusted_roots, listeners, rules, expectations, dns, "
+        "access_log, workers and drain";
     if (!near.empty()) {
       mend = "did you mean \"" + std::string(near) + "\"?";
       mark_incomplete(*find_top_level(near));

@@ -9,7 +9,7 @@ class NamedFiles {
  public:
   NamedFiles(Files& files, Findings& findings) : files_(files), findings_(findings) {}
 
-  void read(const Located<std::string>& path, const char* code) {
+  void read(const Located<std::string>& path, ErrorCode code) {
     if (path->empty()) return;
     auto [known, is_new] = failures_.try_emplace(*path);
     if (is_new) {

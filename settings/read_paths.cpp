@@ -61,12 +61,6 @@ std::optional<Pattern> read_pattern(const Node& node, std::string_view key, Find
   return Pattern{Path::Kind::exact, std::string(*text)};
 }
 
-std::optional<Path> read_plain(const Node& node, Findings& findings) {
-  auto pattern = read_pattern(node, "paths", findings);
-  if (!pattern) return std::nullopt;
-  return Path{node.where, pattern->kind, pattern->text, pattern->text, node.where};
-}
-
 std::optional<Path> read_mapping(const Node& external, const Node& internal, Location where,
                                  Findings& findings) {
   auto from = read_pattern(external, "external", findings);
@@ -115,11 +109,17 @@ std::optional<Path> read_map(const Node& node, Findings& findings) {
 
 }  // namespace
 
+std::optional<Path> read_plain_path(const Node& node, Findings& findings) {
+  auto pattern = read_pattern(node, "paths", findings);
+  if (!pattern) return std::nullopt;
+  return Path{node.where, pattern->kind, pattern->text, pattern->text, node.where};
+}
+
 void read_paths(const Node& list, std::vector<Path>& paths, Findings& findings) {
   for (const Node& item : list.items) {
     if (item.kind == Node::Kind::broken) continue;
     auto path =
-        item.kind == Node::Kind::map ? read_map(item, findings) : read_plain(item, findings);
+        item.kind == Node::Kind::map ? read_map(item, findings) : read_plain_path(item, findings);
     if (path) paths.push_back(*std::move(path));
   }
 }

@@ -86,4 +86,10 @@ void read_drain(const Node& node, Reading& reading) {
   }
 }
 
+void read_kernel_tls(const Node& node, Reading& reading) {
+  if (const auto value = read_boolean(node, "kernel_tls", reading.findings)) {
+    reading.settings.kernel_tls = {*value, node.where};
+  }
+}
+
 }  // namespace ocsproxy::settings

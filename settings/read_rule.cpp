@@ -16,16 +16,6 @@ constexpr std::array<Word<Bridging>, 2> kBridgings{
 constexpr std::array<Word<Delegation>, 2> kDelegations{
     {{"client", Delegation::client}, {"none", Delegation::none}}};
 
-std::optional<Source> read_source(const Node& node, std::string_view key, Findings& findings) {
-  const auto text = read_text(node, key, findings);
-  if (!text) return std::nullopt;
-  if (*text == "*") return Source{node.where, std::string(kAnywhere), std::nullopt};
-  if (!looks_like_range(*text)) return Source{node.where, std::string(*text), std::nullopt};
-  const auto range = read_range(node, key, findings);
-  if (!range) return std::nullopt;
-  return Source{node.where, std::string(*text), range};
-}
-
 void read_sources(Fields& fields, std::string_view key, std::vector<Source>& sources) {
   const Node* const list = fields.list(key);
   if (list == nullptr) return;
@@ -137,6 +127,16 @@ void read_to(Fields& fields, Rule& rule) {
 }
 
 }  // namespace
+
+std::optional<Source> read_source(const Node& node, std::string_view key, Findings& findings) {
+  const auto text = read_text(node, key, findings);
+  if (!text) return std::nullopt;
+  if (*text == "*") return Source{node.where, std::string(kAnywhere), std::nullopt};
+  if (!looks_like_range(*text)) return Source{node.where, std::string(*text), std::nullopt};
+  const auto range = read_range(node, key, findings);
+  if (!range) return std::nullopt;
+  return Source{node.where, std::string(*text), range};
+}
 
 void read_rule(const Node& node, Reading& reading) {
   Fields fields(node, "a rule", reading.findings);

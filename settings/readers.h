@@ -1,6 +1,9 @@
 // One function for each top-level key: what it may say, and into which settings it goes.
 #pragma once
 
+#include <optional>
+#include <string_view>
+
 #include "base/finding.h"
 #include "settings/node.h"
 #include "settings/settings.h"
@@ -27,9 +30,12 @@ void read_networks(const Node& node, Reading& reading);
 void read_trusted_roots(const Node& node, Reading& reading);
 void read_listener(const Node& node, Reading& reading);
 void read_rule(const Node& node, Reading& reading);
+void read_expectation(const Node& node, Reading& reading);
+void read_dns_record(const Node& node, Reading& reading);
 void read_access_log(const Node& node, Reading& reading);
 void read_workers(const Node& node, Reading& reading);
 void read_drain(const Node& node, Reading& reading);
+void read_kernel_tls(const Node& node, Reading& reading);
 
 // Parts that several of them read.
 
@@ -39,6 +45,11 @@ void read_name(Fields& fields, Located<std::string>& name);
 // The text of a path to a file, made absolute or relative to where the program was started.
 void read_file_path(Fields& fields, std::string_view key, Located<std::string>& path,
                     const Reading& reading);
+
+// One entry of `from`: the name of a network, or addresses.
+std::optional<Source> read_source(const Node& node, std::string_view key, Findings& findings);
+// "/dir/*" or "/file".
+std::optional<Path> read_plain_path(const Node& node, Findings& findings);
 
 // A rule's `paths` and `to`, and an allow's or deny's own demands, are in files of their own.
 void read_paths(const Node& list, std::vector<Path>& paths, Findings& findings);

@@ -140,6 +140,51 @@ struct Rule {
   } timeouts;
 };
 
+// What the configuration says that its own rules must do (`expectations`). One that they do not
+// meet is an error.
+
+// A request, and what decides it.
+struct Example {
+  enum class Verdict : std::uint8_t { allow, deny, redirect };
+  Location where;
+  Located<std::string> request;  // as written: "GET https://www.example.com/dir/file"
+  std::string method;
+  bool https = true;
+  std::string authority;  // of the URL: a name, perhaps with a port
+  std::string target;     // of the URL: the path and what follows it; at least "/"
+  Located<IpAddress> from;
+  Located<std::string> listener;            // "": the only one that this request can come to
+  Located<std::string> rule;                // the one that decides; "": whichever
+  std::optional<Located<Verdict>> verdict;  // at least one of `rule` and `verdict` is present
+};
+
+// A claim about all clients of a place and all URLs of an internal site.
+struct Reach {
+  Location where;
+  bool always = false;             // each URL is reached from each address; else: none is from any
+  std::vector<Source> from;        // never empty
+  Located<std::string> site_path;  // as written: "pool.example.local/abs/int/*"
+  std::string site;                // lower case
+  Path path;                       // on the site, as `external`; no regex
+};
+
+// What DNS must have besides the names of rules (`dns`); only --check --live asks it.
+
+// An SRV record (RFC 2782), by which clients find a server.
+struct ServiceRecord {
+  Location where;
+  Located<std::string> name;           // "_sip._tls.example.com", lower case
+  std::string domain;                  // "example.com": where its targets have to be
+  Located<std::string> target;         // lower case; "": any
+  Located<std::uint16_t> port{0, {}};  // 0: any
+};
+
+struct AddressRecord {
+  Location where;
+  Located<std::string> host;                  // lower case
+  std::vector<Located<IpAddress>> addresses;  // all that it has; empty: any
+};
+
 struct AccessLog {
   enum class Format : std::uint8_t { w3c, json };
   Located<std::string> path;  // "" : no access log
@@ -152,9 +197,14 @@ struct Settings {
   std::vector<Located<std::string>> trusted_roots;  // files; `system` is kept as it is
   std::vector<Listener> listeners;
   std::vector<Rule> rules;  // in the order of evaluation
+  std::vector<Example> examples;
+  std::vector<Reach> reaches;
+  std::vector<ServiceRecord> services;
+  std::vector<AddressRecord> hosts;
   AccessLog access_log;
   Located<std::uint32_t> workers{0, {}};  // 0: `auto`, one a core
   Located<milliseconds> drain{milliseconds(30'000), {}};
+  Located<bool> kernel_tls{false, {}};  // the kernel may have the records that it can have
 };
 
 }  // namespace ocsproxy::settings

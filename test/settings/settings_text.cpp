@@ -1,5 +1,6 @@
 #include "settings_text.h"
 
+#include <array>
 #include <sstream>
 
 #include "base/units.h"
@@ -86,6 +87,29 @@ void write(std::ostream& out, const Rule& rule) {
       << format_duration(*rule.timeouts.idle) << '\n';
 }
 
+void write(std::ostream& out, const Example& example) {
+  static constexpr std::array kVerdicts{"allow", "deny", "redirect"};
+  out << "example " << example.method << ' ' << (example.https ? "https" : "http") << ' '
+      << example.authority << ' ' << example.target << " from " << example.from->to_string()
+      << " listener '" << *example.listener << "' rule '" << *example.rule << "' verdict "
+      << (example.verdict ? kVerdicts[static_cast<std::size_t>(**example.verdict)] : "any") << '\n';
+}
+
+void write(std::ostream& out, const Reach& reach) {
+  out << (reach.always ? "always" : "never") << " from " << sources(reach.from) << " reaches "
+      << reach.site << ' ' << path_text(reach.path) << '\n';
+}
+
+void write(std::ostream& out, const ServiceRecord& record) {
+  out << "dns srv " << *record.name << " in " << record.domain << " target '" << *record.target
+      << "' port " << *record.port << '\n';
+}
+
+void write(std::ostream& out, const AddressRecord& record) {
+  out << "dns host " << *record.host << ": "
+      << joined(record.addresses, [](const auto& one) { return one->to_string(); }) << '\n';
+}
+
 }  // namespace
 
 std::string settings_text(const Settings& settings) {
@@ -97,6 +121,10 @@ std::string settings_text(const Settings& settings) {
   out << "trusted_roots " << texts(settings.trusted_roots) << '\n';
   for (const Listener& listener : settings.listeners) write(out, listener);
   for (const Rule& rule : settings.rules) write(out, rule);
+  for (const Example& example : settings.examples) write(out, example);
+  for (const Reach& reach : settings.reaches) write(out, reach);
+  for (const ServiceRecord& record : settings.services) write(out, record);
+  for (const AddressRecord& record : settings.hosts) write(out, record);
   out << "access_log '" << *settings.access_log.path << "' "
       << (settings.access_log.format == AccessLog::Format::w3c ? "w3c" : "json") << "; workers "
       << *settings.workers << "; drain " << format_duration(*settings.drain) << '\n';

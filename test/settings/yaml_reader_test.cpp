@@ -47,7 +47,7 @@ std::vector<std::string> read(const std::string& text, std::vector<std::string>*
   Findings findings;
   if (!read_yaml(text, 0, recorder, findings)) recorder.seen.emplace_back("not to the end");
   for (const Finding& finding : findings.all()) {
-    if (codes != nullptr) codes->push_back(finding.code);
+    if (codes != nullptr) codes->emplace_back(finding.code);
   }
   return recorder.seen;
 }
