@@ -6,13 +6,11 @@ namespace ocsproxy {
 namespace {
 
 // The longest form of each kind of field, escapes included.
-constexpr std::size_t kMaxName = 256;
 constexpr std::size_t kMaxAgent = 512;
 constexpr std::size_t kMaxReferrer = 1024;
-constexpr std::size_t kMaxUrl = 4096;
 constexpr std::size_t kMaxError = 512;
-// Eight names, and room for all numbers, keys and separators.
-static_assert(8 * kMaxName + kMaxAgent + kMaxReferrer + kMaxUrl + kMaxError + 2048 <
+// The names, and room for all numbers, keys and separators.
+static_assert(10 * kMaxLoggedName + kMaxAgent + kMaxReferrer + kMaxLoggedUrl + kMaxError + 2048 <
               kAccessLineBytes);
 
 // ---- pieces that both formats share
@@ -46,6 +44,18 @@ std::string_view action_name(LogAction action) {
   return "-";
 }
 
+std::string_view name_of(KernelPart part) {
+  switch (part) {
+    case KernelPart::none:
+      return "";
+    case KernelPart::sending:
+      return "send";
+    case KernelPart::both:
+      return "both";
+  }
+  return "";
+}
+
 std::string_view scheme(const AccessRecord& record) {
   return record.client_secure ? "https" : "http";
 }
@@ -74,7 +84,7 @@ constexpr std::string_view kFields =
     "s-operation\tcs-uri\tcs-mime-type\ts-object-source\tsc-status\ts-cache-info\trule\t"
     "FilterInfo\tcs-Network\tsc-Network\terror-info\taction\tAuthenticationServer\t"
     "x-listener\tx-result-code\tx-request-id\tx-http-version\tx-client-port\tx-pinned\t"
-    "x-upstream-sent\tx-upstream-received\n";
+    "x-upstream-sent\tx-upstream-received\tx-client-kernel-tls\tx-upstream-kernel-tls\n";
 
 // The columns of a line in the order of kFields: tabs between them, "-" for what is not known.
 class Columns {
@@ -87,7 +97,7 @@ class Columns {
   }
   void unknown() { next().literal("-"); }
   void literal(std::string_view text) { next().literal(text); }
-  void foreign(std::string_view text, std::size_t max = kMaxName) {
+  void foreign(std::string_view text, std::size_t max = kMaxLoggedName) {
     if (text.empty()) return unknown();
     next().bound(max).foreign(text);
   }
@@ -117,7 +127,10 @@ void client_columns(Columns& columns, const AccessRecord& record) {
   if (record.user.empty()) {
     columns.unknown();
   } else {
-    columns.next().bound(kMaxName).foreign(record.user).literal("?");  // ISA's mark: not verified
+    columns.next()
+        .bound(kMaxLoggedName)
+        .foreign(record.user)
+        .literal("?");  // ISA's mark: not verified
   }
   columns.foreign(record.user_agent, kMaxAgent);
   columns.literal("N");
@@ -147,7 +160,7 @@ void exchange_columns(Columns& columns, const AccessRecord& record) {
   if (record.target.empty()) {
     columns.unknown();
   } else {
-    write_url(columns.next().bound(kMaxUrl), record);
+    write_url(columns.next().bound(kMaxLoggedUrl), record);
   }
   columns.foreign(record.mime_type);
   columns.literal(reached ? "Inet" : "-");
@@ -183,6 +196,8 @@ void own_columns(Columns& columns, const AccessRecord& record) {
   columns.literal(record.pinned ? "1" : "0");
   columns.number(record.to_upstream);
   columns.number(record.from_upstream);
+  columns.foreign(name_of(record.client_kernel_tls));
+  columns.foreign(name_of(record.upstream_kernel_tls));
 }
 
 // ---- JSON
@@ -198,7 +213,7 @@ class Members {
   void literal(std::string_view name, std::string_view text) {
     key(name).literal("\"").literal(text).literal("\"");
   }
-  void foreign(std::string_view name, std::string_view text, std::size_t max = kMaxName) {
+  void foreign(std::string_view name, std::string_view text, std::size_t max = kMaxLoggedName) {
     if (text.empty()) return;
     key(name).literal("\"").bound(max).foreign(text).literal("\"");
   }
@@ -233,7 +248,7 @@ void request_members(Members& members, const AccessRecord& record) {
   members.foreign("referrer", record.referrer, kMaxReferrer);
   members.foreign("method", record.method);
   if (!record.target.empty()) {
-    write_url(members.key("url").literal("\"").bound(kMaxUrl), record);
+    write_url(members.key("url").literal("\"").bound(kMaxLoggedUrl), record);
     line.literal("\"");
   }
   members.literal("protocol", scheme(record));
@@ -259,6 +274,8 @@ void outcome_members(Members& members, const AccessRecord& record) {
   members.number("to_client", record.to_client);
   members.number("to_upstream", record.to_upstream);
   members.number("from_upstream", record.from_upstream);
+  members.foreign("client_kernel_tls", name_of(record.client_kernel_tls));
+  members.foreign("upstream_kernel_tls", name_of(record.upstream_kernel_tls));
 }
 
 void error_members(Members& members, const Error& error) {

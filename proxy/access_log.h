@@ -14,6 +14,7 @@
 #include "base/ip_address.h"
 #include "net/socket_address.h"
 #include "proxy/head.h"
+#include "tls/kernel_tls.h"
 
 namespace ocsproxy {
 
@@ -53,6 +54,10 @@ struct AccessRecord {
   SocketAddress upstream;  // port 0: no connection was used
   bool pinned = false;
 
+  // "send" or "both": the directions whose TLS records the kernel had.
+  KernelPart client_kernel_tls = KernelPart::none;
+  KernelPart upstream_kernel_tls = KernelPart::none;
+
   // The outcome.
   std::uint16_t status = 0;       // what the client was told; 0: nothing
   std::uint32_t result_code = 0;  // ISA's (proxy/failure.h); 0: none
@@ -69,6 +74,9 @@ struct AccessRecord {
 
 // Enough for every line, whatever is in it.
 inline constexpr std::size_t kAccessLineBytes = std::size_t{16} * 1024;
+// The longest form of a name (of a rule, listener or site) and of the URL, escapes included.
+inline constexpr std::size_t kMaxLoggedName = 256;
+inline constexpr std::size_t kMaxLoggedUrl = 4096;
 
 // W3C extended log file format, fields separated by tabs, times in UTC. The line with its "\n", as
 // a part of `buffer`.

@@ -8,6 +8,10 @@
 namespace ocsproxy {
 namespace {
 
+// What fits into a buffer is there before a pipe is made.
+constexpr std::uint64_t kWorthAPipe = std::uint64_t{64} * 1024;
+// A fast sender and a fast receiver never make a relay wait; the worker has others.
+constexpr unsigned kPassesATurn = 4;
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 Side other(Side side) { return side == Side::client ? Side::upstream : Side::client; }
@@ -96,9 +100,53 @@ std::span<char> BodyRelay::room(const Body& body, Window& window) {
   return {window.data + window.end, size};
 }
 
+// What has a form of its own (chunks) has to be looked at, and a tunnel may be idle for hours: it
+// is not to hold a pipe.
+bool BodyRelay::may_splice(const Stream& from, const Stream& to, const Body& body) {
+  return body.kind_ == Body::Kind::length && body.remaining_ >= kWorthAPipe && from.gives_plain() &&
+         to.takes_plain();
+}
+
+// From socket to socket, until the body ends or something fails; nothing when reading has to say
+// what comes next.
+Task<std::optional<RelayEnd>> BodyRelay::splice(Stream& from, Side from_side, Stream& to,
+                                                Body& body, const Pipe& pipe, Progress& progress) {
+  for (unsigned passes = 1; !body.ended_; ++passes) {
+    progress.waiting_for = from_side;
+    const IoResult got = co_await from.splice_to(pipe.in.get(), body.remaining_);
+    if (got.status == IoStatus::closed) co_return std::nullopt;
+    if (got.status != IoStatus::ok) {
+      Error error = from.error();
+      error.side = from_side;
+      co_return RelayEnd{RelayEnd::How::source_failed, std::move(error)};
+    }
+    progress.moved(from.socket().reactor().now());
+    progress.waiting_for = other(from_side);
+    // Here, in front of the receiver, which is cancelled when this has to end.
+    if (passes % kPassesATurn == 0) co_await NextTurn(from.socket().reactor());
+    for (std::size_t left = got.bytes; left > 0;) {
+      const IoResult sent = co_await to.splice_from(pipe.out.get(), left);
+      if (sent.status != IoStatus::ok) {
+        Error error = to.error();
+        error.side = other(from_side);
+        co_return RelayEnd{RelayEnd::How::sink_failed, std::move(error)};
+      }
+      left -= sent.bytes;
+      progress.bytes += sent.bytes;
+      progress.moved(from.socket().reactor().now());
+    }
+    body.remaining_ -= got.bytes;
+    body.ended_ = body.remaining_ == 0;
+  }
+  co_return RelayEnd{};
+}
+
 Task<RelayEnd> BodyRelay::run(Stream& from, Side from_side, Stream& to, Body& body, Window& window,
                               std::span<const char> head, Progress& progress) {
-  if (body.bulky()) from.expect_bulk();
+  if (body.bulky()) {
+    from.expect_bulk();
+    to.expect_to_send(body.remaining());
+  }
   while (true) {
     // 1. What has been received goes on. A chunked body may need several rounds to empty the
     // window.
@@ -133,6 +181,15 @@ Task<RelayEnd> BodyRelay::run(Stream& from, Side from_side, Stream& to, Body& bo
     if (body.ended()) co_return RelayEnd{};
 
     // 2. More.
+    if (may_splice(from, to, body)) {
+      Pipe pipe = from.pipes().take();
+      if (pipe) {
+        std::optional<RelayEnd> end = co_await splice(from, from_side, to, body, pipe, progress);
+        // After a failure bytes may be left in it.
+        if (!end || end->how == RelayEnd::How::complete) from.pipes().give_back(std::move(pipe));
+        if (end) co_return *std::move(end);
+      }
+    }
     progress.waiting_for = from_side;
     const IoResult got = co_await from.read(room(body, window));
     if (got.status == IoStatus::ok) {

@@ -1,6 +1,8 @@
 // One direction of a body: read, find what may be sent on, send, repeat, in one fixed buffer. While
 // the receiver does not take what was read, nothing more is read: that is the back-pressure. No
-// body byte is copied; what goes out are stretches of the buffer that the transport filled.
+// body byte is copied; what goes out are stretches of the buffer that the transport filled. Where
+// the kernel has the records of both sides, or there is no TLS, the body is spliced and does not
+// come here at all.
 #pragma once
 
 #include <chrono>
@@ -10,6 +12,7 @@
 #include <span>
 
 #include "base/error.h"
+#include "net/pipe_pool.h"
 #include "net/task.h"
 #include "net/timer_wheel.h"
 #include "proxy/chunked.h"
@@ -45,6 +48,8 @@ class Body {
   static Body chunked(ChunkedDecoder::Mode mode, Side sender) { return Body(mode, sender); }
 
   bool ended() const { return ended_; }
+  // How many bytes are known to come.
+  std::uint64_t remaining() const { return remaining_; }
   // Large enough that reading several records at once pays.
   bool bulky() const { return kind_ != Kind::length || remaining_ > std::uint64_t{16} * 1024; }
 
@@ -98,6 +103,9 @@ class BodyRelay {
 
  private:
   struct Pieces;
+  static bool may_splice(const Stream& from, const Stream& to, const Body& body);
+  static Task<std::optional<RelayEnd>> splice(Stream& from, Side from_side, Stream& to, Body& body,
+                                              const Pipe& pipe, Progress& progress);
   static bool take(Body& body, Window& window, Pieces& pieces);
   static void take_as_chunk(Window& window, Pieces& pieces);
   static std::span<char> room(const Body& body, Window& window);

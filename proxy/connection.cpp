@@ -15,6 +15,8 @@ using std::chrono::milliseconds;
 // its kernel does not throw our answer away with a reset (RFC 9112 9.6).
 constexpr milliseconds kLinger{2'000};
 constexpr std::size_t kLingerBytes = 4u << 20;
+// Before that, where the kernel seals: how long the client may take to make room for the end.
+constexpr milliseconds kMakesRoom{120'000};
 // A client that has been idle this long gives back what its next request takes anew.
 constexpr milliseconds kRestsAfter{1'000};
 
@@ -215,9 +217,12 @@ Task<ClientConnection::HeadEnd> ClientConnection::read_head(RequestHead& head,
 Task<> ClientConnection::linger() {
   state_ = State::lingering;
   stream_.finish_writing();
+  deadline_name_ = Deadline::linger;
+  deadline_.arm(kMakesRoom);
+  co_await stream_.finished();
+  deadline_.clear();
   if (stream_.socket().hung_up()) co_return;
   if (!buffer_) buffer_ = Buffer::take();
-  deadline_name_ = Deadline::linger;
   deadline_.arm(kLinger);
   std::size_t seen = 0;
   while (seen < kLingerBytes) {

@@ -87,22 +87,14 @@ void Exchange::abort(Error why) {
 
 std::optional<Exchange::Reply> Exchange::check() {
   if (refusal_) return refuse(refusal_);
-  if (const Refusal bad = request_framing(head_, framing_)) return refuse(bad);
-  const bool star = head_.target == "*" && head_.method_id == Method::options;
-  if (star || head_.method_id == Method::connect || head_.method_id == Method::trace) {
-    return refuse({405, "the method is not forwarded"});
-  }
-  if (head_.target.size() > kMaxTargetBytes)
-    return refuse({414, "the request target is longer than 16 KiB"});
   request_out_ = Buffer::take();
-  const rules::TargetError bad_target = rules::canonicalize(
-      head_.target, client_.secure, request_out_.span(0, kMaxTargetBytes), target_);
-  if (bad_target != rules::TargetError::none) return refuse({400, rules::describe(bad_target)});
   if (const Refusal bad =
-          request_host(head_, target_.authority, client_.local.port, host_buffer_, host_)) {
+          examine_request(head_, client_.secure, client_.local.port,
+                          request_out_.span(0, kMaxTargetBytes), host_buffer_, asked_)) {
     return refuse(bad);
   }
-  if (client_.tls && client_.tls->context->misdirected(client_.certificate, host_.authority.name)) {
+  if (client_.tls &&
+      client_.tls->context->misdirected(client_.certificate, asked_.host.authority.name)) {
     return refuse({421, "the name belongs to another certificate than the one that was asked for"});
   }
   if (request_loops(head_, services_.via)) {
@@ -126,56 +118,38 @@ std::optional<Exchange::Reply> Exchange::refuse(Refusal why) {
 }
 
 std::optional<Exchange::Reply> Exchange::judge() {
-  const settings::Listener& listener = snapshot_->settings().listeners[client_.listener];
-  const rules::RuleTable& table = snapshot_->table();
-  if (!table.serves(client_.listener, client_.position)) {
-    must_close_ = true;
-    return Reply{.what = policy_denial()};
-  }
-  if (!client_.secure && listener.http && listener.http->redirect_to_https)
-    return redirect_to_https(listener);
-  decision_ = table.decide({.listener = client_.listener,
-                            .client = client_.position,
-                            .public_name = host_.authority.name,
-                            .path = target_.path,
-                            .method = head_.method});
-  switch (decision_.verdict) {
-    case rules::Verdict::allow:
+  Judgement judgement =
+      judge_request(snapshot_->settings(), snapshot_->table(), entrance(), head_, asked_);
+  decision_ = judgement.decision;
+  switch (judgement.answer) {
+    case rules::Answer::forward:
       return std::nullopt;
-    case rules::Verdict::redirect:
-      return Reply{.what = kRedirect, .location = *rule().redirect};
-    case rules::Verdict::deny:
+    case rules::Answer::redirect:
+    case rules::Answer::to_https:
+      redirect_ = std::move(judgement.location);
+      return Reply{.what = kRedirect, .location = redirect_};
+    case rules::Answer::not_served:
+      must_close_ = true;
+      break;
+    case rules::Answer::deny:
       break;
   }
   return Reply{.what = policy_denial()};
 }
 
-// Only for names that are published, and built from what is configured: nobody can be sent
-// elsewhere by a Host that he was made to send.
-std::optional<Exchange::Reply> Exchange::redirect_to_https(const settings::Listener& listener) {
-  const bool safe = head_.method_id == Method::get || head_.method_id == Method::head;
-  if (!safe || host_.authority.name.empty() ||
-      !snapshot_->table().publishes(client_.listener, host_.authority.name)) {
-    return Reply{.what = policy_denial()};
-  }
-  const bool v6 =
-      host_.authority.is_address && host_.authority.name.find(':') != std::string_view::npos;
-  redirect_.append("https://")
-      .append(v6 ? "[" : "")
-      .append(host_.authority.name)
-      .append(v6 ? "]" : "");
-  if (*listener.https->port != 443)
-    redirect_.append(":").append(std::to_string(*listener.https->port));
-  redirect_.append(target_.path).append(target_.query);
-  return Reply{.what = kRedirect, .location = redirect_};
+Entrance Exchange::entrance() const {
+  return {.secure = client_.secure,
+          .port = client_.local.port,
+          .listener = client_.listener,
+          .client = client_.position};
 }
 
 // ---- answers of our own
 
 Task<Exchange::After> Exchange::reply(Reply answer) {
   // An upload that nobody wants is not read: the connection closes after the answer.
-  const bool keep_alive = !must_close_ && framing_.keep_alive && upload_ended_ &&
-                          !framing_.has_body() && !services_.draining;
+  const bool keep_alive = !must_close_ && asked_.framing.keep_alive && upload_ended_ &&
+                          !asked_.framing.has_body() && !services_.draining;
   Buffer out = Buffer::take();
   std::array<char, 32> date;
   const std::string_view message = write_local_reply({.what = answer.what,
@@ -208,7 +182,7 @@ Task<Exchange::After> Exchange::reply_failure() {
     finish();
     co_return After::cut;
   }
-  must_close_ = must_close_ || framing_.has_body();
+  must_close_ = must_close_ || asked_.framing.has_body();
   co_return co_await reply(Reply{.what = what});
 }
 
@@ -220,9 +194,9 @@ Task<Exchange::After> Exchange::relay_response() {
   half_close_timer_.clear();
 
   const bool upstream_lives = response_framing_.keep_alive;
-  const bool stays = framing_.keep_alive && !services_.draining && !must_close_ &&
-                     client_can_tell_end() && (upload_ended_ || upstream_lives) &&
-                     !(pinned_ && !upstream_lives);
+  const bool stays = asked_.framing.keep_alive && !services_.draining && !must_close_ &&
+                     !client_.stream.worn() && client_can_tell_end() &&
+                     (upload_ended_ || upstream_lives) && !(pinned_ && !upstream_lives);
   Body body = response_body();
   const std::span<const char> head = build_response_head(stays);
   if (head.empty()) co_return co_await reply_failure();
@@ -290,11 +264,15 @@ Task<Exchange::After> Exchange::reply_forbidden() {
       .detail = "the site asks for authentication (401), which delegation: none does not pass on"});
   if (upload_task_) co_await end_upload(false);
   drop_connection();
-  must_close_ = must_close_ || framing_.has_body();
+  must_close_ = must_close_ || asked_.framing.has_body();
   co_return co_await reply(Reply{.what = failure_of(std::uint16_t{403})});
 }
 
 void Exchange::settle_connection(bool reusable) {
+  if (upstream_ != nullptr) {
+    upstream_kernel_tls_ = upstream_->stream().kernel_part();
+    reusable = reusable && !upstream_->stream().worn();
+  }
   if (pinned_) {
     if (!reusable) drop_connection();
   } else if (lease_) {

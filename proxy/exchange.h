@@ -26,7 +26,7 @@
 #include "proxy/failure.h"
 #include "proxy/framing.h"
 #include "proxy/head.h"
-#include "proxy/host.h"
+#include "proxy/judgement.h"
 #include "proxy/request_writer.h"
 #include "proxy/response_writer.h"
 #include "proxy/services.h"
@@ -36,9 +36,6 @@ namespace ocsproxy {
 
 class Exchange {
  public:
-  // The longest request target. IIS refuses longer ones, and ISA's default was 10,240.
-  static constexpr std::size_t kMaxTargetBytes = std::size_t{16} * 1024;
-
   // What the client connection does after it.
   enum class After : std::uint8_t {
     next_request,  // bytes of the next one may be in `received`
@@ -72,7 +69,7 @@ class Exchange {
   std::optional<Reply> check();
   std::optional<Reply> judge();
   std::optional<Reply> refuse(Refusal why);
-  std::optional<Reply> redirect_to_https(const settings::Listener& listener);
+  Entrance entrance() const;
 
   // Steps 4 to 6: an upstream connection, the request, the head of the response. False: `failure_`
   // says why.
@@ -80,7 +77,6 @@ class Exchange {
   Task<bool> reach_upstream();
   Task<bool> take_connection(const LocalRef<Target>& target);
   bool build_request_head();
-  void judge_destination(RequestRewrite& rewrite, std::span<char> path) const;
   Task<bool> read_response_head();
   Task<bool> read_one_head();
   Task<bool> pass_interim();
@@ -96,7 +92,7 @@ class Exchange {
   Task<After> relay_response();
   Task<After> tunnel();
   Task<> tunnel_up();
-  void end_of_direction(const RelayEnd& end, Stream& receiver);
+  Task<> end_of_direction(const RelayEnd& end, Stream& receiver);
   std::chrono::milliseconds tunnel_patience() const;
   void examine_response();
   bool client_can_tell_end() const;
@@ -141,9 +137,7 @@ class Exchange {
   std::array<char, 17> id_text_;
 
   // What was found out about the request.
-  RequestFraming framing_;
-  rules::CanonicalTarget target_;
-  RequestHost host_;
+  ExaminedRequest asked_;
   rules::Decision decision_;
   std::array<char, kHostBytes> host_buffer_;
   std::string redirect_;
@@ -191,6 +185,7 @@ class Exchange {
   std::uint16_t status_ = 0;
   std::uint32_t result_code_ = 0;
   bool went_pinned_ = false;
+  KernelPart upstream_kernel_tls_ = KernelPart::none;
   std::size_t request_head_bytes_ = 0;
   std::size_t upstream_head_bytes_ = 0;
   std::size_t response_head_bytes_ = 0;

@@ -29,8 +29,9 @@ Task<Exchange::After> Exchange::tunnel() {
   Body body = Body::until_close();
   const RelayEnd end = co_await BodyRelay::run(upstream_->stream(), Side::upstream, client_.stream,
                                                body, response_window_, head, download_progress_);
+  download_progress_.waiting_for = Side::client;
+  co_await end_of_direction(end, client_.stream);
   download_timer_.clear();
-  end_of_direction(end, client_.stream);
   co_await upload_task_;
   upload_task_ = {};
   drop_connection();
@@ -42,16 +43,18 @@ Task<> Exchange::tunnel_up() {
   Body body = Body::until_close();
   upload_end_ = co_await BodyRelay::run(client_.stream, Side::client, upstream_->stream(), body,
                                         received_, {}, upload_progress_);
+  upload_progress_.waiting_for = Side::upstream;
+  co_await end_of_direction(upload_end_, upstream_->stream());
   upload_timer_.clear();
   upload_ended_ = true;
-  end_of_direction(upload_end_, upstream_->stream());
 }
 
 // An orderly end is passed on, and the other direction goes on; anything else ends both.
-void Exchange::end_of_direction(const RelayEnd& end, Stream& receiver) {
+Task<> Exchange::end_of_direction(const RelayEnd& end, Stream& receiver) {
   if (end.how == RelayEnd::How::complete) {
     receiver.finish_writing();
-    return;
+    co_await receiver.finished();
+    co_return;
   }
   Error error = end.error;
   error.phase = Phase::tunnel;
@@ -84,7 +87,8 @@ void Exchange::finish() {
       .user_agent = head_.fields.value(FieldId::user_agent),
       .referrer = head_.fields.value(FieldId::referer),
       .method = head_.method,
-      .public_host = host_.as_sent.empty() ? head_.fields.value(FieldId::host) : host_.as_sent,
+      .public_host =
+          asked_.host.as_sent.empty() ? head_.fields.value(FieldId::host) : asked_.host.as_sent,
       .target = head_.target,
       .version = head_.version,
       .client_secure = client_.secure,
@@ -95,6 +99,8 @@ void Exchange::finish() {
       .site = ruled && rule().to ? std::string_view(*rule().to->site) : std::string_view(),
       .upstream = upstream_address_,
       .pinned = went_pinned_,
+      .client_kernel_tls = client_.stream.kernel_part(),
+      .upstream_kernel_tls = upstream_kernel_tls_,
       .status = status_,
       .result_code = result_code_,
       .mime_type = {mime_type_.data(), mime_type_size_},

@@ -49,7 +49,7 @@ Task<bool> Exchange::reach_upstream() {
   response_came_ = false;
   download_deadline_ = Deadline::response_head;
   download_timer_.arm(*rule().timeouts.response_head);
-  if (framing_.has_body()) {
+  if (asked_.framing.has_body()) {
     upload_ended_ = false;
     // While the upload reads the client, it is the upload that sees the client go.
     client_.stream.socket().on_hangup(nullptr, nullptr);
@@ -67,14 +67,14 @@ Task<bool> Exchange::reach_upstream() {
 // ---- which connection
 
 bool Exchange::repeatable() const {
-  if (framing_.has_body()) return false;
+  if (asked_.framing.has_body()) return false;
   switch (head_.method_id) {
     case Method::get:
     case Method::head:
     case Method::options:
     case Method::put:
     case Method::del:
-      return !framing_.websocket;
+      return !asked_.framing.websocket;
     default:
       return false;
   }
@@ -90,7 +90,7 @@ bool Exchange::may_retry() const {
 }
 
 Reuse Exchange::reuse(bool authenticates) const {
-  if (authenticates || framing_.websocket || retried_) return Reuse::never;
+  if (authenticates || asked_.framing.websocket || retried_) return Reuse::never;
   return repeatable() ? Reuse::any : Reuse::recent;
 }
 
@@ -152,7 +152,10 @@ void Exchange::pin_lease() {
 
 void Exchange::drop_connection() {
   // A site that got a part of the request must not take it for the whole.
-  if (upstream_ != nullptr && framing_.has_body() && !upload_clean()) upstream_->stream().abort();
+  if (upstream_ != nullptr) {
+    upstream_kernel_tls_ = upstream_->stream().kernel_part();
+    if (asked_.framing.has_body() && !upload_clean()) upstream_->stream().abort();
+  }
   if (pinned_) {
     // The authenticated connection is gone, and with it what the client believes to have.
     std::erase_if(client_.pins,
@@ -171,19 +174,19 @@ bool Exchange::build_request_head() {
     // A second attempt: the canonical path went with the first one's buffer.
     request_out_ = Buffer::take();
     (void)rules::canonicalize(head_.target, client_.secure, request_out_.span(0, kMaxTargetBytes),
-                              target_);
+                              asked_.target);
   }
   RequestRewrite rewrite{.rule = &rule(),
                          .path = decision_.path,
-                         .target = target_,
-                         .host = host_,
-                         .framing = framing_,
+                         .target = asked_.target,
+                         .host = asked_.host,
+                         .framing = asked_.framing,
                          .client_address = client_.peer.ip,
                          .client_secure = client_.secure,
                          .request_id = request_id(),
                          .via = services_.via};
   std::array<char, 4096> destination_path;
-  judge_destination(rewrite, destination_path);
+  judge_destination(snapshot_->table(), entrance(), head_, decision_, rewrite, destination_path);
   const std::size_t size = write_request_head(head_, rewrite, request_out_.span(kMaxTargetBytes));
   if (size == 0) {
     must_close_ = true;
@@ -198,30 +201,6 @@ bool Exchange::build_request_head() {
   return true;
 }
 
-// MOVE and COPY (RFC 4918 10.3) name a second target: it goes on only if the client may use it, by
-// the rules, at the same site.
-void Exchange::judge_destination(RequestRewrite& rewrite, std::span<char> path) const {
-  const std::string_view value = head_.fields.value(FieldId::destination);
-  rules::CanonicalTarget wanted;
-  if (value.empty() || value.size() > path.size() ||
-      head_.fields.count(FieldId::destination) != 1 ||
-      rules::canonicalize(value, client_.secure, path, wanted) != rules::TargetError::none) {
-    return;
-  }
-  rules::Authority authority{.name = host_.authority.name};
-  std::array<char, kHostBytes> name;
-  if (!wanted.authority.empty() && !rules::parse_authority(wanted.authority, name, authority))
-    return;
-  const rules::Decision decision = snapshot_->table().decide({.listener = client_.listener,
-                                                              .client = client_.position,
-                                                              .public_name = authority.name,
-                                                              .path = wanted.path,
-                                                              .method = head_.method});
-  if (decision.verdict != rules::Verdict::allow || decision.rule != decision_.rule) return;
-  rewrite.destination = wanted;
-  rewrite.destination_path = decision.path;
-}
-
 // ---- the response head
 
 Task<bool> Exchange::read_response_head() {
@@ -229,7 +208,7 @@ Task<bool> Exchange::read_response_head() {
     const bool complete = co_await read_one_head();
     if (!complete) co_return false;
     response_framing_ = {};
-    const Asked asked{head_.method_id, framing_.websocket};
+    const Asked asked{head_.method_id, asked_.framing.websocket};
     if (const Refusal bad = response_framing(response_, asked, response_framing_)) {
       fail_response(ErrorKind::malformed, bad.why);
       co_return false;
@@ -301,7 +280,7 @@ void Exchange::fail_response(ErrorKind kind, std::string_view why) {
 
 // 1xx goes on to clients that know it; 100 only to those that asked (RFC 9110 15.2).
 Task<bool> Exchange::pass_interim() {
-  const bool unasked = response_.status == 100 && !framing_.expect_continue;
+  const bool unasked = response_.status == 100 && !asked_.framing.expect_continue;
   if (head_.version == Version::http1_0 || unasked) co_return true;
   Buffer out = Buffer::take();
   const std::size_t size = write_response_head(response_, response_rewrite(true), out.span());
@@ -326,7 +305,7 @@ ResponseRewrite Exchange::response_rewrite(bool keep_alive) const {
           .path = decision_.path,
           .request_version = head_.version,
           .framing = response_framing_,
-          .host = host_,
+          .host = asked_.host,
           .client_secure = client_.secure,
           .keep_alive = keep_alive,
           .via = services_.via,
@@ -377,9 +356,9 @@ std::span<const char> Exchange::build_response_head(bool keep_alive) {
 // ---- the upload
 
 Task<> Exchange::upload() {
-  Body body = framing_.body == BodyKind::chunked
+  Body body = asked_.framing.body == BodyKind::chunked
                   ? Body::chunked(ChunkedDecoder::Mode::verbatim, Side::client)
-                  : Body::length(framing_.length);
+                  : Body::length(asked_.framing.length);
   upload_progress_.idle = *rule().timeouts.idle;
   upload_timer_.arm(upload_progress_.idle);
   upload_end_ = co_await BodyRelay::run(client_.stream, Side::client, upstream_->stream(), body,

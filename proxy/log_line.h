@@ -36,8 +36,6 @@ class LogLine {
   }
   // Text that somebody sent or configured: one line of printable ASCII whatever it is.
   LogLine& foreign(std::string_view piece) {
-    constexpr std::size_t kLongestCharacter = 5;  // \\x5c in JSON
-    constexpr std::string_view kCutMark = "...";
     for (const char c : piece) {
       if (cut_) break;
       if (size_ + kLongestCharacter + kCutMark.size() > limit_) {
@@ -48,6 +46,11 @@ class LogLine {
       }
     }
     return *this;
+  }
+  // Was what stands in `field`, written with that bound, cut? Also true of the few texts that ended
+  // so by themselves, a hair below the bound.
+  static bool is_cut(std::string_view field, std::size_t max) {
+    return field.size() > max - kLongestCharacter - kCutMark.size() && field.ends_with(kCutMark);
   }
   // At least `width` digits.
   LogLine& number(std::uint64_t value, std::size_t width = 1) {
@@ -65,6 +68,9 @@ class LogLine {
   std::string_view text() const { return {out_, size_}; }
 
  private:
+  static constexpr std::size_t kLongestCharacter = 5;  // \\x5c in JSON
+  static constexpr std::string_view kCutMark = "...";
+
   void put(char c) {
     constexpr std::string_view kHex = "0123456789abcdef";
     const auto byte = static_cast<unsigned char>(c);

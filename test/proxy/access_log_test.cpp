@@ -86,6 +86,8 @@ AccessRecord full_record() {
   record.to_client = 22;
   record.to_upstream = 33;
   record.from_upstream = 44;
+  record.client_kernel_tls = KernelPart::sending;
+  record.upstream_kernel_tls = KernelPart::both;
   return record;
 }
 
@@ -129,6 +131,8 @@ TEST(AccessLog, W3cColumnsReadAsAnAdministratorOfIsaServerExpects) {
       {"x-pinned", "1"},
       {"x-upstream-sent", "33"},
       {"x-upstream-received", "44"},
+      {"x-client-kernel-tls", "send"},
+      {"x-upstream-kernel-tls", "both"},
   };
   EXPECT_EQ(columns(full_record()), expected);
 }
@@ -163,6 +167,8 @@ TEST(AccessLog, JsonSaysTheSame) {
       {"to_client", 22},
       {"to_upstream", 33},
       {"from_upstream", 44},
+      {"client_kernel_tls", "send"},
+      {"upstream_kernel_tls", "both"},
       {"error_side", "upstream"},
       {"error_kind", "timeout"},
       {"error_phase", "response_body"},
@@ -272,7 +278,7 @@ TEST(AccessLog, OneRequestIsOneLineOfPrintableAsciiWhateverIsInIt) {
       EXPECT_TRUE(c == '\t' || (c >= ' ' && c <= '~')) << static_cast<int>(c);
     }
   }
-  EXPECT_EQ(columns(record).size(), 38U);
+  EXPECT_EQ(columns(record).size(), 40U);
   EXPECT_EQ(object(record)["status"], 504);
 }
 

@@ -69,8 +69,12 @@ class Oracle final : public http::basic_parser<kRequest> {
   Split split_;
 };
 
-void copy_fields(const FieldList& from, Split& to) {
-  for (const FieldView& field : from) to.fields.emplace_back(field.name, field.value);
+// What both kinds of heads have.
+template <typename Head>
+void take_common(const Head& head, bool whole, Split& split) {
+  split.accepted = whole;
+  split.version = head.version == Version::http1_0 ? 10 : 11;
+  for (const FieldView& field : head.fields) split.fields.emplace_back(field.name, field.value);
 }
 
 Split split_request(std::string_view text) {
@@ -80,11 +84,9 @@ Split split_request(std::string_view text) {
   const HeadOutcome outcome = parse_request_head(text, progress, head);
   RequestFraming framing;
   if (outcome.state != HeadOutcome::State::complete || request_framing(head, framing)) return split;
-  split.accepted = outcome.size == text.size();
   split.method_or_reason = head.method;
   split.target = head.target;
-  split.version = head.version == Version::http1_0 ? 10 : 11;
-  copy_fields(head.fields, split);
+  take_common(head, outcome.size == text.size(), split);
   return split;
 }
 
@@ -97,11 +99,9 @@ Split split_response(std::string_view text) {
   if (outcome.state != HeadOutcome::State::complete || response_framing(head, {}, framing)) {
     return split;
   }
-  split.accepted = outcome.size == text.size();
   split.status = head.status;
   split.method_or_reason = head.reason;
-  split.version = head.version == Version::http1_0 ? 10 : 11;
-  copy_fields(head.fields, split);
+  take_common(head, outcome.size == text.size(), split);
   return split;
 }
 
