@@ -8,6 +8,7 @@
 
 #include "base/units.h"
 #include "listeners/interfaces.h"
+#include "rules/expectations.h"
 #include "settings/load.h"
 #include "tls/read_certificates.h"
 
@@ -45,6 +46,7 @@ std::shared_ptr<const Snapshot> compile_snapshot(settings::Loaded loaded, Files&
   const auto interfaces = network_interfaces();
   snapshot->table = rules::RuleTable::compile(
       settings, interfaces ? own_addresses(*interfaces) : std::vector<IpAddress>(), findings);
+  if (!findings.has_errors()) rules::prove_expectations(settings, *snapshot->table, findings);
   const Library library(Library::Algorithms::legacy);
   const auto now = std::chrono::system_clock::now();
   for (const settings::Listener& listener : settings.listeners) {
@@ -59,10 +61,12 @@ std::shared_ptr<const Snapshot> compile_snapshot(settings::Loaded loaded, Files&
   return snapshot;
 }
 
-Runtime::Runtime(ControlSource& control, std::string configuration, const Log& log)
+Runtime::Runtime(ControlSource& control, std::string configuration, const Log& log,
+                 QuestionServer* questions)
     : control_(control),
       configuration_(std::move(configuration)),
       log_(log),
+      questions_(questions),
       via_(pseudonym(library_)),
       ticket_keys_(TicketKeys::make(library_)),
       tickets_rotated_(steady_clock::now()),
@@ -153,6 +157,7 @@ Status Runtime::apply(LoadBundle bundle) {
   for (auto& one : committed) one.get();
   snapshot_ = std::move(snapshot);
   ++generation_;
+  if (questions_ != nullptr) questions_->answer_from(snapshot_);
   log_.info((first ? "serving " : "reloaded ") + configuration_ + ": generation " +
             std::to_string(generation_) + ", " +
             std::to_string(snapshot_->settings().listeners.size()) + " listeners, " +
@@ -168,8 +173,13 @@ void Runtime::start_workers(std::size_t count, const settings::Settings& setting
         std::move(access_log), settings.access_log.format, count,
         [this](LogLevel level, std::string_view text) { log_.write(level, text); });
   }
+  const TlsAcceleration acceleration{
+      .kernel = *settings.kernel_tls ? KernelTls::detect() : KernelTls(),
+      .gcm = VectorGcm::detect(Library())};
+  log_.info("kernel TLS: " + acceleration.kernel.to_string());
+  log_.info("AES-GCM of TLS 1.3: " + acceleration.gcm.to_string());
   for (std::size_t i = 0; i < count; ++i) {
-    workers_.push_back(std::make_unique<Worker>(i, count, via_, log_,
+    workers_.push_back(std::make_unique<Worker>(i, count, via_, acceleration, log_,
                                                 access_log_ ? &access_log_->ring(i) : nullptr));
   }
 }

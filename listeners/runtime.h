@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "listeners/control.h"
+#include "listeners/question_server.h"
 #include "listeners/worker.h"
 #include "proxy/access_log_writer.h"
 #include "proxy/snapshot.h"
@@ -27,8 +28,10 @@ std::shared_ptr<const Snapshot> compile_snapshot(settings::Loaded loaded, Files&
 class Runtime {
  public:
   // `configuration` is the path that the loads were made of. `control` and `log` outlive the
-  // runtime. Starts no thread yet.
-  Runtime(ControlSource& control, std::string configuration, const Log& log);
+  // runtime, and so does `questions`, which is told each load; null when none are answered. Starts
+  // no thread yet.
+  Runtime(ControlSource& control, std::string configuration, const Log& log,
+          QuestionServer* questions = nullptr);
   ~Runtime();
   Runtime(const Runtime&) = delete;  // workers refer to its parts
   Runtime& operator=(const Runtime&) = delete;
@@ -53,6 +56,7 @@ class Runtime {
   ControlSource& control_;
   const std::string configuration_;
   const Log& log_;
+  QuestionServer* const questions_;
   const Library library_;
   const std::string via_;
   std::shared_ptr<const TicketKeys> ticket_keys_;

@@ -8,6 +8,7 @@
 #include "tls/upstream_context.h"
 
 namespace ocsproxy {
+
 std::uint64_t ListenerLoad::total() const {
   std::uint64_t sum = 0;
   for (const Padded& one : open_) sum += one.counter.value();
@@ -23,12 +24,13 @@ struct Worker::Endpoint {
   std::chrono::milliseconds last_complaint{-60'000};
 };
 
-Worker::Worker(std::size_t index, std::size_t workers, std::string_view via, const Log& log,
-               AccessLogRing* access_log)
+Worker::Worker(std::size_t index, std::size_t workers, std::string_view via,
+               const TlsAcceleration& acceleration, const Log& log, AccessLogRing* access_log)
     : index_(index),
       workers_(static_cast<std::uint32_t>(workers)),
       log_(log),
       work_(boost::asio::make_work_guard(io_)),
+      tls_(library_, acceleration),
       reactor_(io_),
       resolver_(io_),
       services_{.reactor = reactor_,

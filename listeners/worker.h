@@ -56,8 +56,8 @@ struct WorkerEndpoint {
 class Worker {
  public:
   // `via`, `log` and `access_log` (may be null) outlive the worker.
-  Worker(std::size_t index, std::size_t workers, std::string_view via, const Log& log,
-         AccessLogRing* access_log);
+  Worker(std::size_t index, std::size_t workers, std::string_view via,
+         const TlsAcceleration& acceleration, const Log& log, AccessLogRing* access_log);
   // Joins the thread. Nothing of it is left: connections, upstream connections, timers.
   ~Worker();
   Worker(const Worker&) = delete;  // its thread points at it
@@ -105,7 +105,7 @@ class Worker {
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   Library library_;
-  TlsResources tls_{library_};
+  TlsResources tls_;
   Reactor reactor_;
   Resolver resolver_;
   SessionCache sessions_;

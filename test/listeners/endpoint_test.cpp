@@ -164,7 +164,7 @@ settings::Listener listener(const char* name) {
 
 std::vector<std::string> codes(const Findings& findings) {
   std::vector<std::string> all;
-  for (const Finding& finding : findings.all()) all.push_back(finding.code);
+  for (const Finding& finding : findings.all()) all.emplace_back(finding.code);
   return all;
 }
 

@@ -110,23 +110,23 @@ TEST_F(Load, that_is_judged_bad_listens_nowhere) {
   configure(listener(address_));
   validate_ = [](const settings::Loaded& loaded, Files& files, Findings& findings) {
     EXPECT_TRUE(files.read(*loaded.settings.trusted_roots[0]));
-    findings.error("expired", loaded.settings.listeners[0].where, "it has expired");
-    findings.warning("weak", loaded.settings.listeners[0].where, "it is weak");
+    findings.error("certificate-invalid", loaded.settings.listeners[0].where, "it cannot be read");
+    findings.warning("certificate-expired", loaded.settings.listeners[0].where, "it has expired");
   };
   const auto bundle = load();
   ASSERT_FALSE(bundle);
-  EXPECT_THAT(failure(bundle), AllOf(HasSubstr("it has expired"), HasSubstr("it is weak")));
+  EXPECT_THAT(failure(bundle), AllOf(HasSubstr("it cannot be read"), HasSubstr("it has expired")));
   EXPECT_FALSE(test::connect_to(address_));
 }
 
 TEST_F(Load, carries_its_warnings) {
   configure(listener(address_));
   validate_ = [](const settings::Loaded& loaded, Files&, Findings& findings) {
-    findings.warning("weak", loaded.settings.listeners[0].where, "it is weak");
+    findings.warning("certificate-expired", loaded.settings.listeners[0].where, "it has expired");
   };
   const auto bundle = load();
   ASSERT_TRUE(bundle) << failure(bundle);
-  EXPECT_THAT(bundle->summary.findings, HasSubstr("warning: it is weak [weak]"));
+  EXPECT_THAT(bundle->summary.findings, HasSubstr("warning: it has expired [certificate-expired]"));
 }
 
 TEST_F(Load, whose_log_cannot_be_opened_says_so_and_listens_nowhere) {
@@ -147,7 +147,8 @@ TEST_F(Load, keeps_the_sockets_of_unchanged_addresses_and_the_number_of_workers)
   const auto second = load(&*first);
   ASSERT_TRUE(second) << failure(second);
   EXPECT_EQ(second->summary.workers, 2u);
-  EXPECT_THAT(second->summary.findings, HasSubstr("2 workers run until the next restart"));
+  EXPECT_THAT(second->summary.findings,
+              HasSubstr("2 workers run until the next restart [workers-fixed]"));
   ASSERT_EQ(second->endpoints.size(), 2u);
   EXPECT_EQ(second->endpoints[0].sockets.size(), 2u);
   std::vector<BoundEndpoint> kept;
