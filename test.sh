@@ -113,9 +113,11 @@ tidy() {
 }
 
 perf() { # that the benchmarks run, not what they find
-  build perf app/ocsproxy loader proxy_bench rules_bench || return 1
+  build perf algebra_bench app/ocsproxy loader proxy_bench replay_bench rules_bench || return 1
   build/perf/perf/proxy_bench --benchmark_min_time=0.001 &&
     build/perf/perf/rules_bench --benchmark_min_time=0.001 --benchmark_filter='rules:1000/' &&
+    build/perf/perf/algebra_bench --benchmark_min_time=0.001 --benchmark_filter='rules:1000$' &&
+    build/perf/perf/replay_bench --benchmark_min_time=0.001 --benchmark_filter='rules:100$' &&
     ulimit -n "$(ulimit -Hn)" &&
     $python perf/bench/run.py --rounds 1 --seconds 1 --clients 200 --results "$logs/perf/first" &&
     $python perf/compare.py "$logs/perf/first/results.json" "$logs/perf/first/results.json"

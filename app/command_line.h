@@ -1,19 +1,37 @@
 // What the program was asked to do.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "base/ip_address.h"
+#include "check/findings_report.h"
 
 namespace ocsproxy {
 
-enum class Mode { run, check, lab, help, version };
+enum class Mode { run, check, explain, diff, exposure, replay, lab, help, version };
 
 struct CommandLine {
   Mode mode = Mode::run;
-  std::string configuration;  // directory or file; "" with help and version
-  std::string user;           // the account to serve as when started as root; "" for the default
-  bool colour = true;         // where the output is a terminal
+  std::string configuration;  // directory or file; "" with help, version and a running proxy asked
+  std::string compared_with;  // the new configuration with diff, where `configuration` is the old
+  std::vector<std::string> logs;  // access logs with replay, in order; "-" is standard input
+  std::string listener;           // that replay takes for those that a log does not know; "": none
+  std::string user;      // the account to serve as when started as root; "" for the default
+  std::string socket;    // at which the running proxy is asked; "" for none
+  bool colour = true;    // where the output is a terminal
+  bool strict = false;   // warnings count as errors
+  bool live = false;     // --check tries what it can, too
+  std::string resolver;  // whom --live asks, for c-ares; "" for the system's
+  ReportFormat format = ReportFormat::text;
+  std::string url;                         // what --explain is about
+  std::optional<IpAddress> from;           // there with --explain
+  std::string method = "GET";              // of the request
+  std::vector<std::string> headers;        // "Name: value"
+  std::vector<IpAddress> local_addresses;  // of the machine asked about; empty: this one
 
   std::string error;  // not "": what is wrong with the command line, one sentence
 };

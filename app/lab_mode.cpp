@@ -24,7 +24,7 @@ int lab_mode(const CommandLine& line) {
   std::fputs(lab->instructions().c_str(), stdout);
   std::fflush(stdout);
   // Everything is on loopback and above port 1024, so one process will do, root or not.
-  return serve_alone(make_load(line.configuration), line.configuration, log);
+  return serve_alone(make_load(line.configuration), line, log);
 }
 
 }  // namespace ocsproxy

@@ -30,6 +30,14 @@ int main(int argc, char** argv) {
       return 0;
     case ocsproxy::Mode::check:
       return ocsproxy::check_mode(line);
+    case ocsproxy::Mode::explain:
+      return ocsproxy::explain_mode(line);
+    case ocsproxy::Mode::diff:
+      return ocsproxy::diff_mode(line);
+    case ocsproxy::Mode::exposure:
+      return ocsproxy::exposure_mode(line);
+    case ocsproxy::Mode::replay:
+      return ocsproxy::replay_mode(line);
     case ocsproxy::Mode::lab:
       return ocsproxy::lab_mode(line);
     case ocsproxy::Mode::run:

@@ -9,6 +9,14 @@ namespace ocsproxy {
 int run_mode(const CommandLine& line);
 // Prints the findings about a configuration.
 int check_mode(const CommandLine& line);
+// Says what becomes of one request.
+int explain_mode(const CommandLine& line);
+// Prints what two configurations answer otherwise.
+int diff_mode(const CommandLine& line);
+// Prints which network reaches which internal URLs.
+int exposure_mode(const CommandLine& line);
+// Prints which requests of access logs are answered otherwise.
+int replay_mode(const CommandLine& line);
 // Serves with a stand-in pool behind it.
 int lab_mode(const CommandLine& line);
 

@@ -1,7 +1,10 @@
 #include "app/serving.h"
 
-#include <memory>
+#include <optional>
+#include <string_view>
 
+#include "app/questions.h"
+#include "check/question_message.h"
 #include "listeners/load.h"
 #include "listeners/local_loader.h"
 #include "listeners/runtime.h"
@@ -13,6 +16,13 @@ void validate(const settings::Loaded& loaded, Files& files, Findings& findings) 
   (void)compile_snapshot(loaded, files, 0, findings);
 }
 
+Answer answer_from_load(const Snapshot& snapshot, std::string_view question) {
+  const Result<Machine> machine = this_machine();
+  if (!machine) return {2, machine.error().detail};
+  return answer_question({snapshot.settings(), *snapshot.table, snapshot.certificates}, *machine,
+                         question);
+}
+
 }  // namespace
 
 LoadFunction make_load(const std::string& configuration) {
@@ -20,13 +30,30 @@ LoadFunction make_load(const std::string& configuration) {
              const LoadBundle* last) { return load_bundle(options, last); };
 }
 
-int serve_alone(const LoadFunction& load, const std::string& configuration, const Log& log) {
+Result<std::unique_ptr<const QuestionSocket>> make_question_socket(const CommandLine& line) {
+  if (line.socket.empty()) return std::unique_ptr<const QuestionSocket>();
+  auto socket = QuestionSocket::bind(line.socket);
+  if (!socket) return std::move(socket).error();
+  return std::unique_ptr<const QuestionSocket>(
+      std::make_unique<QuestionSocket>(*std::move(socket)));
+}
+
+int serve(ControlSource& control, const std::string& configuration, const QuestionSocket* questions,
+          const Log& log) {
+  std::optional<QuestionServer> server;
+  if (questions != nullptr) server.emplace(*questions, answer_from_load, log);
+  return Runtime(control, configuration, log, server ? &*server : nullptr).run();
+}
+
+int serve_alone(const LoadFunction& load, const CommandLine& line, const Log& log) {
+  const auto questions = make_question_socket(line);
+  if (!questions) return refuse(questions.error());
   Result<std::unique_ptr<LocalLoader>> control = LocalLoader::start(load, log);
   if (!control) {
     log.error(control.error().detail);
     return control.error().kind == ErrorKind::malformed ? 1 : 2;
   }
-  return Runtime(**control, configuration, log).run();
+  return serve(**control, line.configuration, questions->get(), log);
 }
 
 }  // namespace ocsproxy

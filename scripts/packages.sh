@@ -8,12 +8,13 @@
 packages_for() {
   case $1 in
     build) echo g++ cmake ninja-build ccache pkg-config libboost1.81-dev libssl-dev libre2-dev \
-             libyaml-cpp-dev libc-ares-dev libgtest-dev libgmock-dev nlohmann-json3-dev ;;
+             libyaml-cpp-dev libc-ares-dev libgtest-dev libgmock-dev nlohmann-json3-dev \
+             $([[ $(dpkg --print-architecture) != amd64 ]] || echo libipsec-mb-dev) ;;
     run)   echo ca-certificates ;;
     test)  echo clang-format:clang-format git:git curl openssl python3 python3-pytest \
              python3-pytest-xdist python3-cryptography nginx-light apache2-bin \
              libapache2-mod-auth-gssapi gss-ntlmssp nodejs:node npm:npm iproute2 nftables procps \
-             util-linux ;;
+             util-linux user-mode-linux kmod dnsmasq-base:dnsmasq faketime:faketime ;;
     perf)  echo nginx-light haproxy h2o wrk libbenchmark-dev python3 python3-cryptography util-linux ;;
     full)  echo clang-tidy:clang-tidy clang:clang++ libbenchmark-dev chromium ;;
     *)     echo "packages_for: no purpose is called '$1'" >&2; return 1 ;;
