@@ -29,8 +29,10 @@ def fixture_good(folder):
 def test_help_names_every_option_and_version_is_one_line():
     status, out, err = run("--help")
     assert (status, err) == (0, "")
-    for word in ("--check", "--lab", "--user", "--no-color", "--version", "SIGHUP", "SIGUSR1",
-                 "SIGTERM", "Exit status"):
+    for word in ("--check", "--live", "--resolver", "--explain", "--replay", "--lab", "--format", "--strict", "--from",
+                 "--method", "--header", "--listener", "--local-address", "--user", "--no-color", "--socket",
+                 "--version", "SIGHUP",
+                 "SIGUSR1", "SIGTERM", "Exit status"):
         assert word in out
     assert all(len(line) <= 100 for line in out.splitlines())
     status, out, err = run("--version")

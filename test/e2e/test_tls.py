@@ -68,6 +68,19 @@ def test_current_versions_are_spoken(edge, version):
     assert f"{version}, Cipher is" in text and "Verify return code: 0" in text, text
 
 
+@pytest.mark.parametrize("suite", ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
+                                   "TLS_CHACHA20_POLY1305_SHA256"])
+def test_each_suite_of_tls_1_3_carries_requests(edge, suite):
+    text = edge.s_client("-tls1_3", "-ciphersuites", suite, "-quiet", "-ign_eof", orders=(
+        f"GET /1 HTTP/1.1\r\nHost: {PUBLIC_NAME}\r\n\r\n"
+        f"GET /2 HTTP/1.1\r\nHost: {PUBLIC_NAME}\r\nConnection: close\r\n\r\n").encode())
+    assert text.count("HTTP/1.1 200 OK") == 2, text
+
+
+def test_the_log_says_at_start_whose_aes_gcm_it_is(edge):
+    assert re.search(r"AES-GCM of TLS 1\.3: (Intel IPsec MB 1\.\d|OpenSSL)", edge.proxy.log())
+
+
 @pytest.mark.parametrize("option", ["-tls1", "-tls1_1"])
 def test_old_versions_are_refused(edge, option):
     text = edge.s_client(option, "-cipher", "ALL:@SECLEVEL=0")

@@ -21,6 +21,9 @@ std::size_t run_corpus(const std::string& name, void (*target)(std::string_view)
   return inputs;
 }
 
+TEST(Corpus, EveryPropertyHoldsForAccessLogs) {
+  EXPECT_GT(run_corpus("access_log", access_log), 10U);
+}
 TEST(Corpus, EveryPropertyHoldsForRequestHeads) {
   EXPECT_GT(run_corpus("request_head", request_head), 10U);
 }

@@ -9,6 +9,7 @@
 
 namespace ocsproxy::fuzz {
 
+void access_log(std::string_view input);
 void request_head(std::string_view input);
 void response_head(std::string_view input);
 void chunked(std::string_view input);

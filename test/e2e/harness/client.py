@@ -21,13 +21,21 @@ def trusting(roots=None, alpn=("http/1.1",)):
 
 
 class Client:
-    """One connection to `address`, a (host, port). With `context` it speaks TLS to `name`."""
+    """One connection to `address`, a (host, port). With `context` it speaks TLS to `name`.
+    `receive_buffer`: bytes, for a client that is slow to take what comes."""
 
-    def __init__(self, address, context=None, name=None, timeout=10.0, source=None):
+    def __init__(self, address, context=None, name=None, timeout=10.0, source=None, session=None,
+                 receive_buffer=None):
         timeout *= PATIENCE
-        connection = socket.create_connection(address, timeout,
-                                              source_address=(source, 0) if source else None)
-        self.stream = (TlsStream(connection, context, server_hostname=name, timeout=timeout)
+        connection = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET)
+        if receive_buffer:  # before the connection stands: it is announced to the peer
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        connection.settimeout(timeout)
+        if source:
+            connection.bind((source, 0))
+        connection.connect(address)
+        self.stream = (TlsStream(connection, context, server_hostname=name, timeout=timeout,
+                                 session=session)
                        if context else Stream(connection, timeout))
         self._reader = ResponseReader(self.stream.receive)
 

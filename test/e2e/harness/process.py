@@ -62,7 +62,7 @@ class Process:
 def children(pid):
     try:
         text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return []
     return [int(word) for word in text.split()]
 
@@ -71,6 +71,14 @@ def status(pid):
     """/proc/PID/status as a dict of texts."""
     lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
     return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+
+
+def user(pid):
+    """Its user id as a text; None when it has ended meanwhile."""
+    try:
+        return status(pid)["Uid"].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def resident_kib(pid):

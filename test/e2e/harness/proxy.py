@@ -172,7 +172,7 @@ class Proxy:
         if not self.privileged:
             return self.pid
         found = until(lambda: [child for child in process.children(self.pid)
-                               if process.status(child)["Uid"].split()[0] != "0"],
+                               if process.user(child) not in (None, "0")],
                       "the supervisor has no unprivileged child")
         return found[0]
 
@@ -180,7 +180,13 @@ class Proxy:
         return process.resident_kib(self.server_pid)
 
     def descriptors(self):
-        return process.descriptors(self.server_pid)
+        """Without the pipes that workers keep for bodies: those are bounded, and counted apart."""
+        return {number: link for number, link in process.descriptors(self.server_pid).items()
+                if not link.startswith("pipe:")}
+
+    def pipe_ends(self):
+        links = process.descriptors(self.server_pid).values()
+        return sum(link.startswith("pipe:") for link in links)
 
     @property
     def access_log_path(self):
