@@ -7,6 +7,9 @@ cd "$(dirname "$0")/.."
 
 ensure_packages build perf
 [[ -e build/perf/build.ninja ]] || cmake --preset perf >/dev/null
-cmake --build --preset perf --target app/ocsproxy loader >/dev/null
+built=$(cmake --build --preset perf --target app/ocsproxy loader) || {
+  echo "$built" >&2
+  exit 1
+}
 ulimit -n "$(ulimit -Hn)" # ten thousand clients need more than twice as many
 exec /usr/bin/python3 perf/bench/run.py "$@"

@@ -32,7 +32,11 @@ http {{
     ssl_certificate {leaf.chain_file}; ssl_certificate_key {leaf.key_file};
     ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites {suite};
     root {folder}/files;
-    location /upload {{ return 200 "done"; }}
+    # Mirroring is what reads the body: it has come in whole before it is answered, or a proxy may
+    # lose the connection on which the rest is still under way.
+    location /upload {{ mirror /nobody; error_page 404 =200 @done; }}
+    location @done {{ return 200 "done"; }}
+    location = /nobody {{ internal; return 204; }}
   }}
   server {{
     listen 127.0.0.1:{status_port};
