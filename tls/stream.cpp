@@ -1,6 +1,7 @@
 #include "tls/stream.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <new>
@@ -8,13 +9,27 @@
 #include "base/free_list.h"
 
 namespace ocsproxy {
+namespace {
+
+// What a spill grows to. Few sizes, so that the free lists soon have one of each: how much is left
+// over differs from one time to the next. An alert or a ticket; half a record with its neighbour;
+// all that was gathered; what a receiver that takes nothing may let wait.
+constexpr std::array<std::size_t, 4> kSpillSizes{std::size_t{4} * 1024, std::size_t{32} * 1024,
+                                                 TlsResources::kGathered, std::size_t{256} * 1024};
+
+std::size_t spill_capacity(std::size_t wanted) {
+  const auto* const size = std::lower_bound(kSpillSizes.begin(), kSpillSizes.end(), wanted);
+  return size != kSpillSizes.end() ? *size : wanted;
+}
+
+}  // namespace
 
 Stream::Spill::~Spill() { free_list::release(data_); }
 
 void Stream::Spill::append(std::span<const char> bytes) {
   if (sent_ == size_) sent_ = size_ = 0;
   if (size_ + bytes.size() > capacity_) {
-    const std::size_t wanted = std::max(size_ + bytes.size(), 2 * capacity_);
+    const std::size_t wanted = spill_capacity(size_ + bytes.size());
     char* const larger = static_cast<char*>(free_list::reallocate(data_, wanted));
     if (larger == nullptr) throw std::bad_alloc();
     data_ = larger;

@@ -119,10 +119,14 @@ def test_a_request_on_a_warm_connection_allocates_nothing(counted, name):
             for _ in range(times):
                 client.send(request)
                 assert client.response() is not None
-        ask(asked)
-        before = counted.allocations()
-        ask(asked)
-        assert counted.allocations() - before == 0
+        # How a message is cut on its way is the kernel's choice, and a piece of a size that has not
+        # been before is asked for once. What each request allocated would show in every round.
+        rounds = []
+        while len(rounds) < 6 and 0 not in rounds[1:]:
+            before = counted.allocations()
+            ask(asked)
+            rounds.append(counted.allocations() - before)
+        assert 0 in rounds[1:], rounds
 
 
 # (name, plain, the client's TLS version, how often a byte of a download is copied)
