@@ -40,7 +40,7 @@ def main():
     root = pathlib.Path(__file__).resolve().parent.parent
     flags = flags_of(json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8")))
     headers = [str(path.relative_to(root)) for folder in FOLDERS
-               for path in sorted(root.glob(f"{folder}/*.h"))]
+               for path in sorted(root.glob(f"{folder}/**/*.h"))]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         failures = [f for f in pool.map(lambda header: failure(root, header, flags), headers) if f]
     for line in failures:

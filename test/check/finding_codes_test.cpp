@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "findings_document.h"
+#include "test/source_path.h"
 
 namespace ocsproxy {
 namespace {
@@ -32,7 +33,7 @@ TEST(FindingCodes, SayWhatIsWrongHowItLooksAndWhatToDo) {
 }
 
 TEST(FindingCodes, AreDocumentedAsTheyStandInTheTable) {
-  const std::string path = OCSPROXY_SOURCE_DIR "/docs/findings.md";
+  const std::string path = test::source_path("docs/findings.md");
   if (std::getenv("OCSPROXY_REWRITE_GOLDEN") != nullptr) {
     std::ofstream(path, std::ios::binary) << findings_document();
   }

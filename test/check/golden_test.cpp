@@ -10,6 +10,7 @@
 #include <set>
 
 #include "scene.h"
+#include "test/source_path.h"
 
 namespace ocsproxy {
 namespace {
@@ -17,8 +18,8 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr std::string_view kGolden = OCSPROXY_SOURCE_DIR "/test/check/golden";
-constexpr std::string_view kSettingsGolden = OCSPROXY_SOURCE_DIR "/test/settings/golden";
+const std::string kGolden = test::source_path("test/check/golden");
+const std::string kSettingsGolden = test::source_path("test/settings/golden");
 constexpr std::string_view kExpected = "=== expected\n";
 
 std::string read_file(const std::filesystem::path& path) {
@@ -144,7 +145,7 @@ TEST(FindingCodes, AreEachMetInAGoldenFile) {
     const std::string name(code.name);
     const auto* const elsewhere = std::ranges::find(kElsewhere, code.name, &Elsewhere::code);
     if (elsewhere != kElsewhere.end()) {
-      const std::string test = OCSPROXY_SOURCE_DIR "/test/" + std::string(elsewhere->test);
+      const std::string test = test::source_path("test/" + std::string(elsewhere->test));
       EXPECT_THAT(read_file(test), HasSubstr(name)) << test;
     } else {
       EXPECT_TRUE(met.contains(name) || reported.find('[' + name + "]\n") != std::string::npos)
@@ -154,7 +155,7 @@ TEST(FindingCodes, AreEachMetInAGoldenFile) {
 }
 
 TEST(Valid, ConfigurationsHaveNoErrorAndNoWarning) {
-  const std::string folder = OCSPROXY_SOURCE_DIR "/test/check/valid";
+  const std::string folder = test::source_path("test/check/valid");
   const auto names = names_in(folder);
   EXPECT_GE(names.size(), 20U);
   for (const std::string& name : names) {

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "test/fuzz/targets.h"
+#include "test/source_path.h"
 
 namespace ocsproxy::fuzz {
 namespace {
@@ -11,7 +12,7 @@ namespace {
 std::size_t run_corpus(const std::string& name, void (*target)(std::string_view)) {
   std::size_t inputs = 0;
   for (const auto& entry :
-       std::filesystem::directory_iterator(OCSPROXY_SOURCE_DIR "/test/fuzz/corpus/" + name)) {
+       std::filesystem::directory_iterator(test::source_path("test/fuzz/corpus/" + name))) {
     std::ifstream file(entry.path(), std::ios::binary);
     const std::string input{std::istreambuf_iterator<char>(file), {}};
     SCOPED_TRACE(entry.path().filename().string());

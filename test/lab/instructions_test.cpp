@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "settings/load.h"
+#include "test/source_path.h"
 
 namespace ocsproxy::lab {
 namespace {
@@ -20,7 +21,7 @@ std::string instructions(const std::string& path, Files& files) {
 
 TEST(Instructions, OfTheShippedConfigurationShowAllThreeKinds) {
   DiskFiles files;
-  const std::string text = instructions(OCSPROXY_SOURCE_DIR "/conf", files);
+  const std::string text = instructions(test::source_path("conf"), files);
   const std::string curl =
       "  curl -i --cacert 'my conf/certs/lab-rootca.pem' "
       "--resolve ocsweb.contoso.com:8443:127.0.0.1";

@@ -11,6 +11,7 @@
 #include "base/descriptor.h"
 #include "settings/load.h"
 #include "test/lab/temporary_folder.h"
+#include "test/source_path.h"
 #include "tls/certificate.h"
 
 namespace ocsproxy::lab {
@@ -18,7 +19,7 @@ namespace {
 
 using testing::HasSubstr;
 
-const std::string kShipped = OCSPROXY_SOURCE_DIR "/conf";
+const std::string kShipped = test::source_path("conf");
 
 // A port that is free now: Lab listens where the configuration says, which has to be a number.
 std::uint16_t free_port() {

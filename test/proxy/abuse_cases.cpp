@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "test/source_path.h"
 
 namespace ocsproxy::test {
 namespace {
@@ -13,7 +14,7 @@ using Json = nlohmann::json;
 constexpr std::size_t kEndless = 1048576;
 
 Json read(const std::string& file) {
-  std::ifstream stream(std::string(OCSPROXY_SOURCE_DIR "/test/abuse/") + file);
+  std::ifstream stream(test::source_path("test/abuse/" + file));
   return Json::parse(stream);
 }
 

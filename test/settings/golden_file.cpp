@@ -7,11 +7,12 @@
 #include <stdexcept>
 
 #include "settings_text.h"
+#include "test/source_path.h"
 
 namespace ocsproxy::settings {
 namespace {
 
-constexpr std::string_view kFolder = OCSPROXY_SOURCE_DIR "/test/settings/golden";
+const std::string kFolder = test::source_path("test/settings/golden");
 constexpr std::string_view kMark = "=== ";
 constexpr std::string_view kExpected = "=== expected\n";
 
