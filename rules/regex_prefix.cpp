@@ -9,7 +9,7 @@ constexpr std::string_view kMeta = "\\.+*?()[]{}^$|";
 
 }  // namespace
 
-std::string literal_directory(std::string_view pattern) {
+std::string literal_prefix(std::string_view pattern) {
   // An alternative anywhere may mean that the text before it is only one of several.
   if (pattern.find('|') != std::string_view::npos) return {};
   if (pattern.starts_with('^')) pattern.remove_prefix(1);
@@ -26,6 +26,11 @@ std::string literal_directory(std::string_view pattern) {
       !literal.empty()) {
     literal.pop_back();
   }
+  return literal;
+}
+
+std::string literal_directory(std::string_view pattern) {
+  const std::string literal = literal_prefix(pattern);
   const auto slash = literal.rfind('/');
   return slash == std::string::npos || literal[0] != '/' ? std::string() : literal.substr(0, slash);
 }

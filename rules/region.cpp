@@ -51,21 +51,34 @@ AddressSet network_of(const CompiledPolicy& table, std::uint32_t network) {
   return AddressSet(std::move(ranges));
 }
 
+void append_ranges(std::string& text, std::span<const AddressRange> ranges) {
+  for (const AddressRange& range : ranges.first(std::min(ranges.size(), kMostRanges))) {
+    append(text, range.to_string());
+  }
+  if (ranges.size() > kMostRanges) {
+    text += " and " + std::to_string(ranges.size() - kMostRanges) + " more ranges";
+  }
+}
+
+// Networks by their names, with what they lack where that is shorter to say than what is left of
+// them: "External (but not 198.51.100.0/24)".
 std::string describe_addresses(const CompiledPolicy& table, AddressSet set) {
   if (set == AddressSet::all()) return "Anywhere";
   std::string text;
   for (std::uint32_t network = 0; network < size32(table.network_names); ++network) {
     const AddressSet whole = network_of(table, network);
-    if (whole.empty() || !(whole - set).empty()) continue;
+    const AddressSet lacking = whole - set;
+    const AddressSet left = whole - lacking;
+    if (left.ranges().size() <= lacking.ranges().size()) continue;
     append(text, table.network_names[network]);
+    if (!lacking.empty()) {
+      std::string but;
+      append_ranges(but, lacking.ranges());
+      text += " (but not " + but + ')';
+    }
     set = set - whole;
   }
-  for (std::size_t i = 0; i < std::min(set.ranges().size(), kMostRanges); ++i) {
-    append(text, set.ranges()[i].to_string());
-  }
-  if (set.ranges().size() > kMostRanges) {
-    text += " and " + std::to_string(set.ranges().size() - kMostRanges) + " more ranges";
-  }
+  append_ranges(text, set.ranges());
   return text;
 }
 
@@ -171,9 +184,11 @@ int plainness(const Witness& witness) {
                                    : 0);
 }
 
-void keep_plainer(const RequestSpace& space, const Area& area, bool first, Witness& witness) {
+void keep_plainer(const RequestSpace& space, const Area& area, bool first, Witness& witness,
+                  const std::string& path) {
   if (!first && plainness(witness) == kPlainest) return;
   Witness other = witness_of(space, area);
+  if (!path.empty()) other.path = path;
   if (first || plainness(other) > plainness(witness)) witness = std::move(other);
 }
 

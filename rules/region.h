@@ -57,8 +57,10 @@ Witness witness_of(const RequestSpace& space, const Area& area);
 // method, then how well they know the address.
 inline constexpr int kPlainest = 11;
 int plainness(const Witness& witness);
-// Puts a request of the area into `witness` if it is the first, or is easier to read.
-void keep_plainer(const RequestSpace& space, const Area& area, bool first, Witness& witness);
+// Puts a request of the area into `witness` if it is the first, or is easier to read: one for
+// `path`, which lies in the area, or, when that is empty, for any.
+void keep_plainer(const RequestSpace& space, const Area& area, bool first, Witness& witness,
+                  const std::string& path = {});
 // One of `set`, not empty, that a person takes for an address.
 IpAddress typical_address(const AddressSet& set);
 // What policy `number` of the space decides about it; empty when it does not serve such a client.

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "rules/name_lookup.h"
+#include "rules/regex_prefix.h"
 
 namespace ocsproxy::rules {
 namespace {
@@ -34,6 +35,12 @@ bool may_see_case(std::string_view pattern) {
   return false;
 }
 
+// Do two texts differ where both still have letters, so that no text begins with both?
+bool parts_before_end(std::string_view one, std::string_view other) {
+  const std::size_t size = std::min(one.size(), other.size());
+  return one.substr(0, size) != other.substr(0, size);
+}
+
 // A record that matches the paths of a pair, as sent or stripped.
 struct Candidate {
   std::uint32_t policy = 0;
@@ -52,10 +59,12 @@ class GroupVisitor {
   GroupVisitor(const RequestSpace& space, std::shared_ptr<const RequestGroup> group,
                const std::vector<std::vector<std::span<const Record>>>& records,
                const std::vector<std::vector<std::uint32_t>>& first_atoms,
+               const std::vector<std::vector<std::string>>& regex_prefixes,
                const std::function<void(const Area&)>& visit)
       : space_(space),
         group_(std::move(group)),
         first_atoms_(first_atoms),
+        regex_prefixes_(regex_prefixes),
         visit_(visit),
         records_by_key_(group_->cells.size()),
         matches_(space.policies().size()) {
@@ -111,7 +120,12 @@ class GroupVisitor {
 
   // False when the regex matches no path of the cell.
   bool settle_regex(Candidate& candidate, PathCell cell) const {
-    const re2::RE2& regex = *compiled_of(candidate.policy).regexes[candidate.record->regex];
+    const std::uint32_t number = candidate.record->regex;
+    const re2::RE2& regex = *compiled_of(candidate.policy).regexes[number];
+    if (cell.below && parts_before_end(regex_prefixes_[candidate.policy][number],
+                                       group_->cells.key(cell.key) + '/')) {
+      return false;
+    }
     if (cell.below || may_see_case(regex.pattern())) {
       candidate.regex = candidate.record->regex;
       return true;
@@ -189,6 +203,7 @@ class GroupVisitor {
   const RequestSpace& space_;
   const std::shared_ptr<const RequestGroup> group_;
   const std::vector<std::vector<std::uint32_t>>& first_atoms_;
+  const std::vector<std::vector<std::string>>& regex_prefixes_;
   const std::function<void(const Area&)>& visit_;
   std::vector<std::vector<Candidate>> records_by_key_;
   std::vector<Candidate> candidates_;
@@ -204,12 +219,15 @@ void add_once(std::vector<Decision>& decisions, const Decision& decision) {
   if (std::none_of(decisions.begin(), decisions.end(), same)) decisions.push_back(decision);
 }
 
-// The entries that can win, up to the first that is certain.
+// The entries that can win, up to the first that is certain. Of one regex only the first can.
 std::vector<EntryId> possible_winners(const std::vector<Match>& matches) {
   std::vector<EntryId> result;
-  for (const Match& match : matches) {
-    result.push_back(match.entry);
-    if (match.is_certain()) return result;
+  for (auto match = matches.begin(); match != matches.end(); ++match) {
+    const bool again = std::any_of(matches.begin(), match, [&](const Match& earlier) {
+      return earlier.regex == match->regex;
+    });
+    if (!again) result.push_back(match->entry);
+    if (match->is_certain()) return result;
   }
   result.push_back(kNoEntry);
   return result;
@@ -253,6 +271,8 @@ RequestSpace::RequestSpace(std::vector<Policy> policies)
       first_atoms.push_back(atoms_.find(table.atoms.range(atom).first));
     }
     first_atoms.push_back(atoms_.size());
+    auto& prefixes = regex_prefixes_.emplace_back();
+    for (const auto& regex : table.regexes) prefixes.push_back(literal_prefix(regex->pattern()));
     auto& first_records = first_records_.emplace_back();
     for (std::uint32_t i = 0; i < size32(table.records); ++i) {
       while (first_records.size() <= table.records[i].bucket) first_records.push_back(i);
@@ -323,7 +343,7 @@ void RequestSpace::visit_listener(std::uint32_t listener,
     }
     auto group = std::make_shared<const RequestGroup>(RequestGroup{
         listener, names, PathCells(std::move(keys)), {methods.begin(), methods.end()}});
-    GroupVisitor(*this, std::move(group), records, first_atoms_, visit).run();
+    GroupVisitor(*this, std::move(group), records, first_atoms_, regex_prefixes_, visit).run();
   }
 }
 
@@ -341,6 +361,17 @@ std::vector<Decision> possible_decisions(const Matches& matches) {
     }
   }
   return result;
+}
+
+std::set<std::uint32_t> doubtful_regexes(const Matches& matches) {
+  std::set<std::uint32_t> regexes;
+  for (const auto* list : {&matches.as_sent, &matches.stripped}) {
+    for (const Match& match : *list) {
+      if (match.is_certain()) break;
+      regexes.insert(match.regex);
+    }
+  }
+  return regexes;
 }
 
 }  // namespace ocsproxy::rules

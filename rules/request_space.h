@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -98,6 +99,8 @@ class RequestSpace {
   AddressAtoms atoms_;
   // By policy and its own atom the first atom of the space; one more at the end.
   std::vector<std::vector<std::uint32_t>> first_atoms_;
+  // By policy and regex, what each path that it matches begins with.
+  std::vector<std::vector<std::string>> regex_prefixes_;
   // By policy and bucket, where its records begin; one more at the end.
   std::vector<std::vector<std::uint32_t>> first_records_;
 };
@@ -105,5 +108,7 @@ class RequestSpace {
 // What `decide` can answer in an area: one decision where no regex is in doubt, else all that the
 // regexes leave possible. Precondition: `matches.served`.
 std::vector<Decision> possible_decisions(const Matches& matches);
+// The regexes that have a say in it, as indexes into CompiledPolicy::regexes.
+std::set<std::uint32_t> doubtful_regexes(const Matches& matches);
 
 }  // namespace ocsproxy::rules

@@ -57,6 +57,14 @@ TEST(CoverageFindings, SaysNothingOfARuleWithARequestLeft) {
   }
 }
 
+// Each path begins with a slash.
+TEST(CoverageFindings, SaysThatARegexWithoutASlashInFrontMatchesNothing) {
+  EXPECT_THAT(found({"allow web names www.test paths ~abs/.*"}),
+              testing::ElementsAre(
+                  "rule-never-matches: rule \"R0\" can never match: no request has its names and "
+                  "paths"));
+}
+
 TEST(CoverageFindings, SaysThatExceptionsLeaveNobody) {
   EXPECT_THAT(found({"allow web from 198.51.100.7 except External"}),
               testing::ElementsAre("rule-without-clients: rule \"R0\" is for nobody: its "

@@ -24,5 +24,12 @@ INSTANTIATE_TEST_SUITE_P(
                     Row{"a/b/c", ""}, Row{"(?-i)/a/b/", ""}, Row{"/a/b/\\", "/a/b"},
                     Row{"/a/b\\.?c", "/a"}, Row{"/\\Qa/b\\E/c", ""}));
 
+TEST(LiteralPrefix, IsWhatEveryMatchBeginsWith) {
+  EXPECT_EQ(literal_prefix("/OWA/a\\.b[0-9]+"), "/owa/a.b");
+  EXPECT_EQ(literal_prefix("/owa/ab*"), "/owa/a");
+  EXPECT_EQ(literal_prefix("^abs/x"), "abs/x");
+  EXPECT_EQ(literal_prefix("/a|/b"), "");
+}
+
 }  // namespace
 }  // namespace ocsproxy::rules
