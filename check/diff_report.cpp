@@ -4,7 +4,6 @@
 
 #include "base/json.h"
 #include "check/region_text.h"
-#include "settings/shown_text.h"
 
 namespace ocsproxy {
 namespace {
@@ -57,14 +56,6 @@ std::uint32_t side_to_describe(const Difference& difference) {
   return difference.now.kind == Answer::Kind::not_served ? kBefore : kNow;
 }
 
-std::string listed(const std::set<std::string>& regexes) {
-  std::string text;
-  for (const std::string& regex : regexes) {
-    text += (text.empty() ? "" : ", ") + settings::shown(regex);
-  }
-  return text;
-}
-
 void write_answer(JsonWriter& json, std::string_view key, const Answer& answer,
                   const PolicyFile& policy) {
   json.key(key).begin_object().field("answer", word(answer.kind));
@@ -93,7 +84,7 @@ std::string diff_as_text(const PolicyDiff& diff, const rules::RequestSpace& spac
   }
   for (const Undecided& one : diff.undecided) {
     text += "undecided: whether these differ depends on what a regex matches\n";
-    text += labelled("regexes", listed(one.regexes));
+    text += labelled("regexes", regexes_text(one.regexes));
     text += labelled("listener", space.listeners()[one.boxes.front().group->listener].name);
     text += boxes_text(space, kNow, one.boxes) + '\n';
   }

@@ -1,6 +1,7 @@
 #include "check/policy_diff.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <tuple>
 
@@ -36,9 +37,21 @@ std::string mapped(const settings::Path& mapping, const std::string& path) {
   return internal ? lower(*internal) : std::string();
 }
 
+// A path, and the same with parameters at each of its segments: rules judge both.
+std::vector<std::string> spellings(const std::string& path) {
+  std::vector<std::string> result{path};
+  for (auto end = path.find('/', 1);; end = path.find('/', end + 1)) {
+    result.push_back(std::string(path).insert(std::min(end, path.size()), ";x"));
+    if (end == std::string::npos) return result;
+  }
+}
+
 class Comparison {
  public:
-  explicit Comparison(const rules::RequestSpace& space) : space_(space) {}
+  explicit Comparison(const rules::RequestSpace& space)
+      : space_(space),
+        examples_{rules::RegexExamples(space.policies()[kBefore].table->compiled()),
+                  rules::RegexExamples(space.policies()[kNow].table->compiled())} {}
 
   PolicyDiff run() {
     space_.for_each_area([this](const Area& area) {
@@ -61,8 +74,9 @@ class Comparison {
     std::optional<Change> change;
     bool partly = false, undecided = false;
     Answer before, now;
+    std::string path = {};  // of a request that gets these; "": that of the area's witness
 
-    auto key() const { return std::tie(change, partly, undecided, before, now); }
+    friend bool operator==(const Verdicts&, const Verdicts&) = default;
   };
 
   const settings::Listener* listener(std::uint32_t policy) const {
@@ -173,42 +187,59 @@ class Comparison {
     return goes(listener(kBefore)) && goes(listener(kNow));
   }
 
-  Verdicts judge(bool https) const {
+  std::vector<Verdicts> judge(bool https) {
     if (!https && both_go_to_https()) return {};
     const Answers before = answers(kBefore, https), now = answers(kNow, https);
-    Verdicts result{change(before.front(), now.front()), false, false, before.front(), now.front()};
-    if (before.size() == 1 && now.size() == 1) return result;
+    if (before.size() == 1 && now.size() == 1) {
+      return {{change(before.front(), now.front()), false, false, before.front(), now.front()}};
+    }
     bool all_same = true, all_differ = true;
     for (const Answer& a : before) {
       for (const Answer& b : now) (change(a, b) ? all_same : all_differ) = false;
     }
-    result.change.reset();
-    if (all_same || (before.size() > 1 && now.size() > 1 && same_regexes())) return result;
-    return judge_witness(before, now, all_differ);
+    if (all_same || (before.size() > 1 && now.size() > 1 && same_regexes())) return {};
+    return judge_examples(before, now, all_differ);
   }
 
-  // What the witness gets is known whatever the regexes are; for the others it is an example.
-  Verdicts judge_witness(const Answers& before, const Answers& now, bool all_differ) const {
-    const rules::Witness witness = rules::witness_of(space_, *area_);
+  // What single requests get is known whatever the regexes are; for the others of the area they are
+  // examples. So that what a regex opens or closes is found, paths that it matches are tried too.
+  std::vector<Verdicts> judge_examples(const Answers& before, const Answers& now, bool all_differ) {
+    std::vector<Verdicts> found;
+    rules::Witness request = rules::witness_of(space_, *area_);
     const auto told = [&](std::uint32_t policy, const Answers& answers) {
       if (answers.size() == 1) return answers.front();
-      return to_answer(*rules::decide(space_, policy, witness));
+      return to_answer(*rules::decide(space_, policy, request));
     };
-    Verdicts result{{}, !all_differ, false, told(kBefore, before), told(kNow, now)};
-    result.change = change(result.before, result.now);
-    result.undecided = !result.change;
-    return result;
+    const auto try_path = [&](const std::string& path) {
+      if (!path.empty()) request.path = path;
+      Verdicts one{{}, !all_differ, false, told(kBefore, before), told(kNow, now), path};
+      one.change = change(one.before, one.now);
+      const bool known = std::ranges::any_of(found, [&](const Verdicts& other) {
+        return other.before == one.before && other.now == one.now;
+      });
+      if (one.change && !known) found.push_back(std::move(one));
+    };
+    try_path({});
+    if (all_differ) return found;
+    for (const std::uint32_t policy : {kBefore, kNow}) {
+      for (const std::uint32_t regex : rules::doubtful_regexes(area_->matches[policy])) {
+        for (const std::string& example : examples_[policy].of(regex)) {
+          for (const std::string& path : spellings(example)) {
+            if (area_->group->cells.find(path) == area_->pair) try_path(path);
+          }
+        }
+      }
+    }
+    if (found.empty()) found.emplace_back().undecided = true;
+    return found;
   }
 
   void compare() {
-    const Verdicts https = judge(true);
-    const Verdicts http = judge(false);
-    if (https.key() == http.key()) {
-      add(https, true, true);
-    } else {
-      add(https, true, false);
-      add(http, false, true);
-    }
+    const std::vector<Verdicts> https = judge(true), http = judge(false);
+    const bool alike = https == http;
+    for (const Verdicts& one : https) add(one, true, alike);
+    if (alike) return;
+    for (const Verdicts& one : http) add(one, false, true);
   }
 
   void add(const Verdicts& verdicts, bool https, bool http) {
@@ -225,7 +256,7 @@ class Comparison {
     difference.before = verdicts.before;
     difference.now = verdicts.now;
     difference.partly = verdicts.partly;
-    rules::keep_plainer(space_, *area_, is_new, difference.witness);
+    rules::keep_plainer(space_, *area_, is_new, difference.witness, verdicts.path);
     difference.witness.https = https;
     found.region.add(*area_);
   }
@@ -233,12 +264,8 @@ class Comparison {
   void add_undecided() {
     std::set<std::string> regexes;
     for (const std::uint32_t policy : {kBefore, kNow}) {
-      const rules::Matches& matches = area_->matches[policy];
-      for (const auto* list : {&matches.as_sent, &matches.stripped}) {
-        for (const Match& match : *list) {
-          if (match.is_certain()) break;
-          regexes.insert(pattern(policy, match.regex));
-        }
+      for (const std::uint32_t regex : rules::doubtful_regexes(area_->matches[policy])) {
+        regexes.insert(pattern(policy, regex));
       }
     }
     undecided_[std::move(regexes)].add(*area_);
@@ -250,6 +277,7 @@ class Comparison {
   };
 
   const rules::RequestSpace& space_;
+  std::array<rules::RegexExamples, 2> examples_;  // by policy
   const Area* area_ = nullptr;
   std::map<std::tuple<Change, std::uint32_t, bool, bool, Answer, Answer, bool>, Found> differences_;
   std::map<std::set<std::string>, rules::Region> undecided_;

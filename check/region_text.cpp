@@ -53,6 +53,14 @@ void write_rule(JsonWriter& json, const PolicyFile& policy, std::uint32_t rule) 
   if (!one.redirect->empty()) json.field("redirect", *one.redirect);
 }
 
+std::string regexes_text(const std::set<std::string>& regexes) {
+  std::string text;
+  for (const std::string& regex : regexes) {
+    text += (text.empty() ? "" : ", ") + settings::shown(regex);
+  }
+  return text;
+}
+
 std::string boxes_text(const rules::RequestSpace& space, std::uint32_t number,
                        std::span<const rules::Box> boxes) {
   std::string text;

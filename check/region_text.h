@@ -1,6 +1,7 @@
 // Regions of requests, rules and answers as reports show them.
 #pragma once
 
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +20,8 @@ void write_boxes(JsonWriter& json, const rules::RequestSpace& space, std::uint32
                  std::span<const rules::Box> boxes);
 void write_witness(JsonWriter& json, const rules::Witness& witness);
 
+// Quoted, with commas between them.
+std::string regexes_text(const std::set<std::string>& regexes);
 // "  label     text"
 std::string labelled(std::string_view label, std::string_view text);
 // "https://pool.example.local:443 at 192.0.2.7", of an allow rule.

@@ -113,12 +113,13 @@ TEST(PolicyDiff, SeesThatPlainHttpServesWhatItOnlyRedirected) {
                                  "  methods   GET\n"));
 }
 
+// The same paths in other words, which no example shows.
 TEST(PolicyDiff, SaysWhatARegexLeavesUndecided) {
-  const std::string text = report({"allow web from External names www.test paths ~/a/.*b"},
-                                  {"allow web from External names www.test paths ~/a/b.*"});
+  const std::string text = report({"allow web from External names www.test paths ~/a/[0-9][0-9]"},
+                                  {"allow web from External names www.test paths ~/a/[0-9]{2}"});
   EXPECT_EQ(text,
             "undecided: whether these differ depends on what a regex matches\n"
-            "  regexes   \"/a/.*b\", \"/a/b.*\"\n"
+            "  regexes   \"/a/[0-9][0-9]\", \"/a/[0-9]{2}\"\n"
             "  listener  web\n"
             "  names     www.test\n"
             "  paths     /a/* but not /a\n"
@@ -126,6 +127,55 @@ TEST(PolicyDiff, SaysWhatARegexLeavesUndecided) {
             "  from      External\n"
             "\n"
             "no behavioural difference, but for what the regexes above leave undecided\n");
+}
+
+TEST(PolicyDiff, ShowsWhatTheEndOfADenyByARegexOpensWithAPathThatItMatches) {
+  EXPECT_EQ(report({"deny web paths ~/a/x[0-9]+", "allow web from External names www.test"},
+                   {"allow web from External names www.test"}),
+            "opened: denied before, allowed now\n"
+            "  listener  web (https)\n"
+            "  names     www.test\n"
+            "  paths     /a/* but not /a\n"
+            "  methods   any method\n"
+            "  from      External\n"
+            "  before    rule \"R0\" (old.yaml:1) denies\n"
+            "  now       rule \"R0\" (new.yaml:1) allows, to https://pool.local:443\n"
+            "  example   GET https://www.test/a/x1 from 203.0.113.9\n"
+            "  but       a regex decides which of these differ; the example does for certain\n"
+            "\n"
+            "1 difference: 1 opened\n");
+}
+
+TEST(PolicyDiff, FindsBothWhatAnEditedRegexOpensAndWhatItCloses) {
+  const std::string text = report({"allow web from External names www.test paths ~/a/.*b"},
+                                  {"allow web from External names www.test paths ~/a/c.*"});
+  EXPECT_THAT(text, testing::HasSubstr("2 differences: 1 opened, 1 closed\n"));
+}
+
+// A regex of which each match begins with other letters has no say.
+TEST(PolicyDiff, WhatNoPathOfTheRegexBeginsWithIsCertain) {
+  const std::string text = report(
+      {"deny web paths ~/x[0-9]+", "deny web paths /a/*", "allow web from External names www.test"},
+      {"deny web paths ~/x[0-9]+", "allow web from External names www.test"});
+  EXPECT_TRUE(
+      text.starts_with("opened: denied before, allowed now\n"
+                       "  listener  web (https)\n"
+                       "  names     www.test\n"
+                       "  paths     /a/*\n"
+                       "  methods   any method\n"
+                       "  from      External\n"
+                       "  before    rule \"R1\" (old.yaml:2) denies\n"
+                       "  now       rule \"R1\" (new.yaml:2) allows, to https://pool.local:443\n"
+                       "  example   GET https://www.test/a from 203.0.113.9\n"
+                       "\n"))
+      << text;
+}
+
+TEST(PolicyDiff, WhatANetworkLacksIsSaidWhereThatIsShorter) {
+  EXPECT_THAT(
+      report({"allow web from External names www.test"},
+             {"allow web from External except 198.51.100.0/24 names www.test paths /*>/x/*"}),
+      testing::HasSubstr("  from      External (but not 198.51.100.0/24)\n"));
 }
 
 }  // namespace
