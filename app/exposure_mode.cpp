@@ -1,3 +1,4 @@
+#include <chrono>
 #include <cstdio>
 
 #include "app/modes.h"
@@ -11,10 +12,14 @@ int exposure_mode(const CommandLine& line) {
   std::fputs(read.complaint.c_str(), stderr);
   if (read.status != 0) return read.status;
   const rules::RequestSpace space({read.policy->policy()});
-  const auto report = line.format == ReportFormat::json   ? exposure_as_json
-                      : line.format == ReportFormat::html ? exposure_as_html
-                                                          : exposure_as_text;
-  std::fputs(report(examine_exposure(space), *read.policy).c_str(), stdout);
+  const std::vector<NetworkExposure> networks = examine_exposure(space);
+  const std::string report = line.format == ReportFormat::json
+                                 ? exposure_as_json(networks, *read.policy)
+                             : line.format == ReportFormat::html
+                                 ? exposure_as_html(networks, *read.policy, line.configuration,
+                                                    std::chrono::system_clock::now())
+                                 : exposure_as_text(networks, *read.policy);
+  std::fputs(report.c_str(), stdout);
   return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "base/text.h"
@@ -65,7 +66,7 @@ class Examination {
                                       words.methods,
                                       words.from,
                                       internal_paths(box, mapping),
-                                      !doubtful,
+                                      part.regexes,
                                       {box},
                                       example_of(box, part, doubtful)});
       }
@@ -77,7 +78,8 @@ class Examination {
   // What one path of a rule opens.
   struct Part {
     rules::Region region;
-    std::vector<rules::Witness> found;  // where regexes have a say: requests that it allows
+    std::set<std::string> regexes;      // that have a say
+    std::vector<rules::Witness> found;  // where there are any: requests that it allows
   };
 
   void add(const Area& area) {
@@ -94,6 +96,9 @@ class Examination {
         const Area piece{area.group, area.pair, area.method, {first, atom - 1}, area.matches};
         part.region.add(piece);
         if (decisions.size() == 1) continue;
+        for (const std::uint32_t regex : rules::doubtful_regexes(area.matches[0])) {
+          part.regexes.insert(table_.regexes[regex]->pattern());
+        }
         rules::Witness request = rules::witness_of(space_, piece);
         if (rules::find_decided(space_, piece, decision, examples_, request)) {
           part.found.push_back(std::move(request));
@@ -142,8 +147,8 @@ class Examination {
   static void put(std::vector<Exposed>& list, Exposed one) {
     const auto same = [&](const Exposed& other) {
       return std::tie(other.rule, other.listener, other.methods, other.from, other.paths,
-                      other.certain) ==
-             std::tie(one.rule, one.listener, one.methods, one.from, one.paths, one.certain);
+                      other.regexes) ==
+             std::tie(one.rule, one.listener, one.methods, one.from, one.paths, one.regexes);
     };
     if (!list.empty() && same(list.back())) {
       list.back().names += ", " + one.names;

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,10 +20,12 @@ struct Exposed {
   std::string methods;
   std::string from;                // the network, or which part of it
   std::vector<std::string> paths;  // on the internal site
-  bool certain = true;             // false: a regex has a say in which of these it is
+  std::set<std::string> regexes;   // that have a say in which of these it is; empty: none
   std::vector<rules::Box> boxes;   // its requests
   std::optional<rules::Witness>
       example;  // one that is allowed; absent where regexes left none to be found
+
+  bool is_certain() const { return regexes.empty(); }
 };
 
 struct NetworkExposure {

@@ -7,8 +7,6 @@
 namespace ocsproxy {
 namespace {
 
-constexpr std::string_view kDoubt = "a regex decides which of these";
-
 const settings::Rule& rule_of(const PolicyFile& policy, const Exposed& one) {
   return policy.settings.rules[one.rule];
 }
@@ -19,65 +17,13 @@ std::string joined(const std::vector<std::string>& texts) {
   return result;
 }
 
-// For text and attributes of HTML.
-std::string html(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      case '\'':
-        result += "&#39;";
-        break;
-      default:
-        result += c;
-    }
-  }
-  return result;
-}
-
-constexpr std::string_view kPageHead = R"(<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Exposure</title>
-<style>
-body { font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 75em; padding: 0 1em; }
-table { border-collapse: collapse; width: 100%; margin-bottom: 2em; }
-th, td { border: 1px solid #bbb; padding: .4em .6em; text-align: left; vertical-align: top; }
-th { background: #eee; }
-td { overflow-wrap: anywhere; }
-.doubt { color: #a40; }
-</style>
-</head>
-<body>
-)";
-
-std::string cell(std::string_view text) { return "<td>" + html(text) + "</td>"; }
-
-std::string html_row(const Exposed& one, const PolicyFile& policy) {
-  const settings::Rule& rule = rule_of(policy, one);
-  std::string paths;
-  for (const std::string& path : one.paths) paths += html(path) + "<br>";
-  if (!one.certain) paths += "<span class=\"doubt\">" + html(kDoubt) + "</span>";
-  return "<tr>" + cell(site_text(rule)) + "<td>" + paths + "</td>" + cell(one.from) +
-         cell(one.names) + cell(one.methods) +
-         cell(*rule.name + " (" + place_of(policy, one.rule) + ')') + cell(one.listener) +
-         "</tr>\n";
-}
-
 }  // namespace
+
+std::string doubt_text(const Exposed& one) {
+  return std::string(one.regexes.size() == 1 ? "the regex " : "the regexes ") +
+         regexes_text(one.regexes) + (one.regexes.size() == 1 ? " decides" : " decide") +
+         " which of these";
+}
 
 std::string exposure_as_text(std::span<const NetworkExposure> networks, const PolicyFile& policy) {
   std::string text;
@@ -86,7 +32,7 @@ std::string exposure_as_text(std::span<const NetworkExposure> networks, const Po
     for (const Exposed& one : network.exposed) {
       const settings::Rule& rule = rule_of(policy, one);
       text += labelled("site", site_text(rule)) + labelled("paths", joined(one.paths));
-      if (!one.certain) text += labelled("but", kDoubt);
+      if (!one.is_certain()) text += labelled("but", doubt_text(one));
       text += labelled("names", one.names) + labelled("methods", one.methods) +
               labelled("from", one.from) + labelled("listener", one.listener) +
               labelled("by", "rule " + settings::shown(*rule.name) + " (" +
@@ -107,7 +53,9 @@ std::string exposure_as_json(std::span<const NetworkExposure> networks, const Po
       const settings::Rule& rule = rule_of(policy, one);
       json.begin_object().field("site", site_text(rule)).key("paths").begin_array();
       for (const std::string& path : one.paths) json.text(path);
-      json.end_array().key("certain").boolean(one.certain);
+      json.end_array().key("certain").boolean(one.is_certain()).key("regexes").begin_array();
+      for (const std::string& regex : one.regexes) json.text(regex);
+      json.end_array();
       json.field("names", one.names).field("methods", one.methods).field("from", one.from);
       json.field("listener", one.listener).field("rule", *rule.name);
       json.field("file", policy.sources.path(rule.name.where.file));
@@ -119,28 +67,6 @@ std::string exposure_as_json(std::span<const NetworkExposure> networks, const Po
   }
   json.end_array().end_object();
   return json.take();
-}
-
-std::string exposure_as_html(std::span<const NetworkExposure> networks, const PolicyFile& policy) {
-  std::string page(kPageHead);
-  page += "<h1>Exposure of " + html(policy.settings.directory) + "</h1>\n";
-  page +=
-      "<p>Which network reaches which URLs of internal sites: all that the rules allow, and "
-      "nothing "
-      "else.</p>\n";
-  for (const NetworkExposure& network : networks) {
-    page += "<h2>" + html(network.network) + "</h2>\n";
-    if (network.exposed.empty()) {
-      page += "<p>It reaches nothing.</p>\n";
-      continue;
-    }
-    page +=
-        "<table>\n<tr><th>Internal site</th><th>Paths there</th><th>From</th><th>Public names</th>"
-        "<th>Methods</th><th>Rule</th><th>Listener</th></tr>\n";
-    for (const Exposed& one : network.exposed) page += html_row(one, policy);
-    page += "</table>\n";
-  }
-  return page + "</body>\n</html>\n";
 }
 
 }  // namespace ocsproxy

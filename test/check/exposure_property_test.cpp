@@ -50,7 +50,7 @@ TEST(ExposureProperty, EachExampleIsAllowedByItsRuleFromItsNetworkAndIsAmongWhat
     for (const NetworkExposure& network : examine_exposure(policy.space)) {
       for (const Exposed& row : network.exposed) {
         ++rows;
-        ASSERT_TRUE(row.example || !row.certain) << rules::print(lines);
+        ASSERT_TRUE(row.example || !row.is_certain()) << rules::print(lines);
         if (!row.example) continue;
         ++examples;
         const rules::Witness& example = *row.example;
@@ -91,7 +91,7 @@ TEST(ExposureProperty, ARequestIsAllowedIfACertainRowHasItAndDeniedIfNoneHas) {
         for (const Exposed& row : network.exposed) {
           if (!shows(policy.space, row, request)) continue;
           named = true;
-          certain = certain || row.certain;
+          certain = certain || row.is_certain();
           by_its_rule = by_its_rule || row.rule == decision.rule;
         }
       }

@@ -21,7 +21,7 @@ Lines rows(const Lines& lines) {
       std::string row = network.network + ": R" + std::to_string(one.rule) + ' ' + one.listener +
                         ' ' + one.names + ' ' + one.methods + ' ' + one.from + ':';
       for (const std::string& path : one.paths) row += ' ' + path;
-      if (!one.certain) row += '?';
+      if (!one.is_certain()) row += '?';
       result.push_back(row + " | " + (one.example ? one.example->to_string() : "-"));
     }
   }
@@ -80,13 +80,20 @@ const Case kCases[] = {
      {"External: R0 web www.test any method External: /a/* but not /a? | GET http://www.test/a/1 "
       "from 198.51.100.9"}},
     {"the example is one of the names that have one",
-     {"deny web names a.test paths ~/a/[0-9]+",
+     {"deny web names a.test paths ~/a/\\d+",
       "allow web from External names a.test,b.test paths ~/a/[0-9]+"},
      {"External: R1 web a.test, b.test any method External: /a/* but not /a? | GET "
       "http://b.test/a/1 from 198.51.100.9"}},
     {"where no request is found, there is no example",
-     {"deny web paths ~/a/[0-9]+", "allow web from External names www.test paths ~/a/[0-9]+"},
+     {"deny web paths ~/a/[0-9]+", "allow web from External names www.test paths ~/a/\\d+"},
      {"External: R1 web www.test any method External: /a/* but not /a? | -"}},
+    {"what a deny with the same regex takes is not opened",
+     {"deny web paths ~/a/[0-9]+", "allow web from External names www.test paths ~/a/[0-9]+"},
+     {}},
+    {"a regex opens nothing where no path begins with its letters",
+     {"deny web paths /b/*", "allow web from External names www.test paths ~/a[0-9]+"},
+     {"External: R1 web www.test any method External: /* but not /b/*? | GET "
+      "http://www.test/a1 from 198.51.100.9"}},
     {"each listener for itself",
      {"allow intranet from Internal names www.test paths /i",
       "allow web from Perimeter names "
