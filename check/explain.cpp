@@ -20,6 +20,9 @@ namespace {
 using Outcome = Explanation::Outcome;
 using settings::shown;
 
+// More than these are no slip of the pen.
+constexpr std::size_t kMostLettersApart = 3;
+
 Error wrong(std::string detail) {
   return Error{.kind = ErrorKind::malformed, .detail = std::move(detail)};
 }
@@ -206,7 +209,7 @@ class Explainer {
             rules_asked ? ""
                         : "plain HTTP is redirected to https, but only GET and HEAD, and only for "
                           "a name that a rule of the listener publishes");
-        find_near_miss();
+        if (result_.decision.rule == rules::kNoRule) find_near_miss();
         break;
     }
   }
@@ -226,7 +229,60 @@ class Explainer {
   }
 
   void find_near_miss() {
-    if (table_.publishes(entrance_.listener, result_.public_name)) return;
+    if (table_.publishes(entrance_.listener, result_.public_name)) {
+      find_near_rule();
+    } else {
+      find_near_name();
+    }
+  }
+
+  // The allow rule that fails by its methods alone, or else by a path that may be a slip of the
+  // pen.
+  void find_near_rule() {
+    std::size_t least = kMostLettersApart + 1;
+    for (std::uint32_t number = 0; number < result_.rules.size(); ++number) {
+      const settings::Rule& rule = settings_.rules[number];
+      const rules::Condition failed = result_.rules[number].failed;
+      if (*rule.action != settings::Action::allow) continue;
+      const std::string named = "rule " + std::to_string(number + 1) + ' ' + shown(*rule.name);
+      if (failed == rules::Condition::method) {
+        result_.near_miss = "but for its methods, " + named + " would match";
+        return;
+      }
+      if (failed != rules::Condition::path) continue;
+      for (const settings::Path& path : rule.paths) {
+        const auto apart = letters_apart(path);
+        if (apart >= least) continue;
+        least = apart;
+        const char* const rest = path.kind == settings::Path::Kind::prefix ? "/*" : "";
+        result_.near_miss = named + " has the path " + shown(path.external + rest) +
+                            ", which differs by " + letters_text(apart);
+      }
+    }
+  }
+
+  // Between a rule's path and the asked one; of the latter as many segments as the rule's has.
+  std::size_t letters_apart(const settings::Path& path) const {
+    if (path.kind == settings::Path::Kind::regex) return kMostLettersApart + 1;
+    std::string_view asked = result_.path;
+    if (path.kind == settings::Path::Kind::prefix) {
+      std::size_t end = 0;
+      for (auto left = std::ranges::count(path.external, '/'); left > 0 && end < asked.size();
+           --left) {
+        end = std::min(asked.find('/', end + 1), asked.size());
+      }
+      asked = asked.substr(0, end);
+    }
+    const std::size_t apart = edit_distance(lower(asked), lower(path.external));
+    // Of a short path each letter is most of it.
+    return apart * 3 > path.external.size() ? kMostLettersApart + 1 : apart;
+  }
+
+  static std::string letters_text(std::size_t count) {
+    return std::to_string(count) + (count == 1 ? " letter" : " letters");
+  }
+
+  void find_near_name() {
     std::vector<std::string_view> published;
     for (const settings::Rule& rule : settings_.rules) {
       if (!rule.enabled || !rule.to || *rule.listener != *listener().name) continue;
@@ -234,10 +290,9 @@ class Explainer {
     }
     const std::string_view near = nearest_word(result_.public_name, published);
     if (near.empty()) return;
-    const std::size_t distance = edit_distance(result_.public_name, near);
     result_.near_miss = "no rule of the listener publishes " + shown(result_.public_name) +
                         "; the nearest name is " + shown(near) + ", which differs by " +
-                        std::to_string(distance) + (distance == 1 ? " letter" : " letters");
+                        letters_text(edit_distance(result_.public_name, near));
   }
 
   void write_upstream_head() {

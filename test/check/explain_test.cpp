@@ -41,6 +41,7 @@ rules:
     delegation: none
   - {name: Farm, action: allow, listener: Edge, from: [External], public_names: [ocsweb.contoso.com], to: {site: pool.contoso.local}}
   - {name: Intranet, action: allow, listener: Inside, from: [Internal], public_names: [www.example.com], to: {site: app.example.local}}
+  - {name: Book, action: allow, listener: Edge, from: [198.51.100.66], public_names: [www.example.com], paths: [/ABS/Ext/*], to: {site: pool.contoso.local}}
 )";
 
 class Explain : public testing::Test {
@@ -81,6 +82,7 @@ rules:
   4 "Site", allow: matches by path /app/*, and decides
   5 "Farm", allow: no, public_names: asked www.example.com, wanted ocsweb.contoso.com
   6 "Intranet", allow: no, listener: asked Edge, wanted Inside
+  7 "Book", allow: no, from: asked 198.51.100.9 (External), wanted 198.51.100.66
 upstream: https://app.example.local:8443 at 10.0.0.5 or 10.0.0.6; X-Request-Id and the name in Via are others each time
   GET /application/A?q=%2f HTTP/1.1
   Host: app.example.local:8443
@@ -130,6 +132,12 @@ TEST_F(Explain, TellsTheVerdictAndItsReason) {
        "no rule matches, and the last, implicit rule denies"},
       {"a method that the rule lacks", about(www + "/", "198.51.100.9", "DELETE"), Outcome::denied,
        403, "methods: asked DELETE, wanted GET, HEAD or POST"},
+      {"a rule that only its methods keep from matching",
+       about(www + "/", "198.51.100.9", "DELETE"), Outcome::denied, 403,
+       "near miss: but for its methods, rule 4 \"Site\" would match\n"},
+      {"a path that differs by a letter", about(www + "/abs/exd/Handler", "198.51.100.66"),
+       Outcome::denied, 403,
+       "near miss: rule 7 \"Book\" has the path \"/ABS/Ext/*\", which differs by 1 letter\n"},
       {"a rule that redirects", about(www + "/old"), Outcome::redirected, 302,
        "redirected to https://www.example.com/new by rule 3 \"Moved\""},
       {"plain HTTP to a published name", about("http://www.example.com:8080/a?b"),
@@ -154,6 +162,12 @@ TEST_F(Explain, TellsTheVerdictAndItsReason) {
   }
 }
 
+TEST_F(Explain, APathThatIsQuiteAnotherIsNoNearMissNorIsOneThatARuleDenies) {
+  EXPECT_EQ(answer(about("https://www.example.com/owa/exd", "198.51.100.66")).near_miss, "");
+  EXPECT_EQ(answer(about("https://www.example.com/private/x", "198.51.100.9", "PUT")).near_miss,
+            "");
+}
+
 TEST_F(Explain, RefusesWhatIsNoQuestionInOneSentence) {
   const std::pair<Question, const char*> rows[] = {
       {about("ftp://www.example.com/"), "is no URL of http or https"},
@@ -175,6 +189,7 @@ TEST_F(Explain, JsonHasWhatWasAskedAndWantedOfEachRule) {
   const std::string json = explanation_json(answer(question), question, settings());
   EXPECT_THAT(json, HasSubstr(R"("outcome": "denied",
   "status": 403,
+  "near_miss": "but for its methods, rule 4 \"Site\" would match",
   "listener": "Edge",
   "certificate": "www.example.com",
   "certificate_covers": true,
