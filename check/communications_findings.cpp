@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "base/units.h"
 #include "check/policy_findings.h"
+#include "rules/path_mapping.h"
 #include "settings/shown_text.h"
 
 namespace ocsproxy {
@@ -49,8 +50,20 @@ struct Opened {
   std::uint32_t by = 0;     // the path of the rule that opens the first of them
 };
 
-// Of `directories` those in which the rule, whose index `number` is, decides a request of the first
-// of its clients; with `denied_method`, of these the ones in which that method is denied.
+// What a client asks for to reach something in `directory` of the site by `path` of the rule; ""
+// where that leads elsewhere.
+std::string asked_path(const settings::Path& path, string_view directory) {
+  const std::string inside = std::string(directory) + "/x";
+  std::string buffer(path.external.size() + inside.size(), '\0');
+  if (const auto asked = rules::external_path(path, inside, buffer)) return std::string(*asked);
+  // It may lead to a part of the directory alone.
+  if (!istarts_with(path.internal, std::string(directory) + '/')) return {};
+  return path.kind == settings::Path::Kind::prefix ? path.external + "/x" : path.external;
+}
+
+// Of `directories` of the site those in which the rule, whose index `number` is, decides a request
+// of the first of its clients; with `denied_method`, of these the ones in which that method is
+// denied.
 Opened opened_by(const Subject& subject, std::uint32_t number,
                  std::span<const string_view> directories, string_view denied_method = {}) {
   const Rule& rule = subject.settings().rules[number];
@@ -58,22 +71,29 @@ Opened opened_by(const Subject& subject, std::uint32_t number,
   if (clients.empty()) return {};
   const std::string name = asked_name(rule);
   const std::string method = *rule.methods.front() == "*" ? "GET" : *rule.methods.front();
+  const auto decide = [&](const std::string& path, string_view by_method) {
+    return subject.table().decide({.listener = *subject.listener_of(rule),
+                                   .client = subject.table().locate(clients.ranges().front().first),
+                                   .public_name = name,
+                                   .path = path,
+                                   .method = by_method});
+  };
+  const auto opens = [&](std::uint32_t at, string_view directory) {
+    const std::string path = asked_path(rule.paths[at], directory);
+    if (path.empty()) return false;
+    const rules::Decision decision = decide(path, method);
+    return decision.verdict == rules::Verdict::allow && decision.rule == number &&
+           decision.path == at &&
+           (denied_method.empty() || decide(path, denied_method).verdict != rules::Verdict::allow);
+  };
   Opened opened;
   for (const string_view directory : directories) {
-    const std::string path = std::string(directory) + "/x";
-    const auto decide = [&](string_view by_method) {
-      return subject.table().decide(
-          {.listener = *subject.listener_of(rule),
-           .client = subject.table().locate(clients.ranges().front().first),
-           .public_name = name,
-           .path = path,
-           .method = by_method});
-    };
-    const rules::Decision decision = decide(method);
-    if (decision.verdict != rules::Verdict::allow || decision.rule != number) continue;
-    if (!denied_method.empty() && decide(denied_method).verdict == rules::Verdict::allow) continue;
-    if (opened.directories.empty()) opened.by = decision.path;
-    opened.directories.append(opened.directories.empty() ? "" : ", ").append(directory);
+    for (std::uint32_t at = 0; at < rule.paths.size(); ++at) {
+      if (!opens(at, directory)) continue;
+      if (opened.directories.empty()) opened.by = at;
+      opened.directories.append(opened.directories.empty() ? "" : ", ").append(directory);
+      break;
+    }
   }
   return opened;
 }
