@@ -39,6 +39,17 @@ void check_port(const Located<std::uint16_t>& port, Location section, const Mach
                 "CAP_NET_BIND_SERVICE");
 }
 
+// To name the addresses of sites is a use as well: it says that they are inside.
+bool holds_a_site(const Subject& subject, const settings::Network& network) {
+  const rules::AddressSet& members = *subject.networks().addresses(*network.name);
+  return std::ranges::any_of(subject.settings().rules, [&](const settings::Rule& rule) {
+    return rule.to && std::ranges::any_of(rule.to->addresses, [&](const auto& address) {
+             const auto ip = IpAddress::parse(*address);
+             return ip && members.contains(*ip);
+           });
+  });
+}
+
 }  // namespace
 
 void check_listeners(const Subject& subject, Findings& findings) {
@@ -77,9 +88,10 @@ void check_unused(const Subject& subject, Findings& findings) {
     }
   }
   for (const settings::Network& network : settings.networks) {
-    if (used.contains(*network.name)) continue;
+    if (used.contains(*network.name) || holds_a_site(subject, network)) continue;
     findings.note("network-unused", network.name.where,
-                  "no rule and no listener names the network " + shown(*network.name),
+                  "no rule and no listener names the network " + shown(*network.name) +
+                      ", and no site is in it",
                   "all it does is that its addresses are not External");
   }
   const bool verifies = std::ranges::any_of(settings.rules, [](const settings::Rule& rule) {
