@@ -25,6 +25,9 @@ constexpr std::array<OcsDirectory, 4> kOcsDirectories{{
     {"/RequestHandlerExt/ucdevice.upx", Expected::post},
 }};
 
+// Meeting content: asked without the token of a meeting, IIS may answer anything.
+constexpr std::string_view kMeetingContent = "/etc/place/null";
+
 // A client that the rule is for, one of the documentation's where it may be.
 IpAddress client_of(const rules::AddressSet& addresses) {
   const IpAddress usual = IpAddress::from_v4(0xc0000201);  // 192.0.2.1
@@ -52,6 +55,13 @@ Result<Explanation> explain(const Configuration& configuration, const Machine& m
   return ocsproxy::explain(
       {configuration.settings, *configuration.table, configuration.certificates}, machine,
       {.url = question.url, .from = question.from, .headers = std::move(headers)});
+}
+
+// Is a file of OCS below the directory asked for, which says more than the directory itself?
+bool is_asked_below(const std::vector<DirectoryQuestion>& questions, const std::string& url) {
+  return std::ranges::any_of(questions, [&](const DirectoryQuestion& question) {
+    return istarts_with(question.url, url) && question.expected != Expected::present;
+  });
 }
 
 bool wants_login(const Answer& answer) {
@@ -142,8 +152,10 @@ std::vector<DirectoryQuestion> questions_of(const Configuration& configuration,
   for (const Path& path : rule.paths) {
     if (path.kind == Path::Kind::regex) continue;
     const bool whole_site = path.kind == Path::Kind::prefix && path.external.empty();
-    add(path.kind == Path::Kind::prefix ? path.external + '/' : path.external,
-        whole_site ? Expected::anything : Expected::present);
+    const std::string asked = path.kind == Path::Kind::prefix ? path.external + '/' : path.external;
+    if (!whole_site && is_asked_below(questions, base + asked)) continue;
+    const bool may_lack = whole_site || istarts_with(path.external, kMeetingContent);
+    add(asked, may_lack ? Expected::anything : Expected::present);
   }
   return questions;
 }

@@ -179,6 +179,7 @@ def test_a_clock_that_differs_by_minutes_is_a_warning(edge, minutes, says):
     ("/x/file", "/x/file", "404 Not Found", "[directory-missing]"),
     ("/x/*", "/x/", "404 Not Found", "[directory-missing]"),
     ("/*", "/", "404 Not Found", None),
+    ("/etc/place/null/*", "/etc/place/null/", "404 Not Found", None),  # without a meeting's token
     ("/x/*", "/x/", "200 OK", None),
     ("/x/*", "/x/", "403 Forbidden", None)])
 def test_a_published_directory_is_asked_for(edge, path, asked, status_line, code):
@@ -220,6 +221,18 @@ def test_a_pool_as_it_should_be_is_well(edge):
                  "/Conf/Ext/Tshoot.html answers 200"):
         assert path in out
     assert 'refuses a login as "ocsproxy-check" with 401, on one connection: NTLM can work' in out
+
+
+@pytest.mark.root
+def test_the_directories_that_ocs_documents_are_not_missing_where_its_services_below_answer(edge):
+    documented = [f"/{name}/*" for name in (
+        "ABS/Ext", "GroupExpansion/Ext", "Conf/Ext", "etc/place/null", "PhoneConferencing/Ext",
+        "AutoUpdate/Ext", "DeviceUpdateFiles_Ext", "RequestHandlerExt")]
+    with lab_pool.serving(edge.folder, edge.pki.pool) as pool:
+        status, out = edge.said(pool.port, name="OCS", paths=documented)
+    assert status == 0 and "[directory-" not in out, out
+    assert "/RequestHandlerExt/ucdevice.upx answers 405, as OCS does" in out
+    assert "/RequestHandlerExt/ answers" not in out and "/AutoUpdate/Ext/ answers" in out
 
 
 @pytest.mark.root
