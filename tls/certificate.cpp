@@ -55,14 +55,16 @@ Secret key_bytes(EVP_PKEY* key) {
   return secret;
 }
 
-std::string mismatch_text(const std::vector<X509Ptr>& chain, EVP_PKEY* key) {
+ParsedCertificate mismatch(const std::vector<X509Ptr>& chain, EVP_PKEY* key) {
   for (std::size_t i = 1; i < chain.size(); ++i) {
     if (X509_check_private_key(chain[i].get(), key) != 1) continue;
-    return "the private key belongs to certificate number " + std::to_string(i + 1) +
-           " of the file; the first must be the one that has the key";
+    return fault(CertificateFault::leaf_not_first,
+                 "the private key is that of certificate number " + std::to_string(i + 1) +
+                     ", not of the first");
   }
-  return "the private key is not that of the certificate of " +
-         name_text(X509_get_subject_name(chain.front().get()));
+  return fault(CertificateFault::key_mismatch,
+               "the private key is not that of the certificate of " +
+                   name_text(X509_get_subject_name(chain.front().get())));
 }
 
 // The issuers that the leaf needs, in order. A PFX file holds them in any order, often with the
@@ -182,9 +184,7 @@ std::shared_ptr<Certificate> Certificate::describe(const Library& library,
 
 ParsedCertificate Certificate::make(const Library& library, const std::vector<X509Ptr>& chain,
                                     EVP_PKEY* key) {
-  if (X509_check_private_key(chain.front().get(), key) != 1) {
-    return fault(CertificateFault::key_mismatch, mismatch_text(chain, key));
-  }
+  if (X509_check_private_key(chain.front().get(), key) != 1) return mismatch(chain, key);
   const std::shared_ptr<Certificate> made = describe(library, chain);
   made->key_ = key_bytes(key);
   // What a listener's context would refuse is found here, where there is a file to point at.
@@ -205,28 +205,31 @@ bool Certificate::covers(std::string_view name) const {
 }
 
 Status Certificate::install(const Library& library, SSL_CTX* context) const {
-  const auto failed = [&](const char* what) {
-    Error error;
-    error.kind = ErrorKind::tls;
-    error.detail = "TLS does not accept " + std::string(what) + " of " + subject_ + " (" +
-                   key_type_ + "): " + openssl_errors();
-    return error;
+  // `certificate`: the one that OpenSSL complains of.
+  const auto failed = [&](const char* what, const X509Ptr& certificate) {
+    const std::string strength = certificate == nullptr
+                                     ? key_type_
+                                     : key_text(X509_get0_pubkey(certificate.get())) +
+                                           ", signed with " + digest_text(certificate.get());
+    return Error{.kind = ErrorKind::tls,
+                 .detail = "TLS does not accept " + std::string(what) + " of " + subject_ + " (" +
+                           strength + "): " + openssl_errors()};
   };
   ERR_clear_error();
   const X509Ptr leaf = parse_der_certificate(library, chain_.front());
   if (leaf == nullptr || SSL_CTX_use_certificate(context, leaf.get()) != 1) {
-    return failed("the certificate");
+    return failed("the certificate", leaf);
   }
   const unsigned char* position = key_.bytes().data();
   const EvpPkeyPtr key(d2i_AutoPrivateKey_ex(
       nullptr, &position, static_cast<long>(key_.bytes().size()), library.get(), nullptr));
   if (key == nullptr || SSL_CTX_use_PrivateKey(context, key.get()) != 1) {
-    return failed("the private key");
+    return failed("the private key", leaf);
   }
   for (std::size_t i = 1; i < chain_.size(); ++i) {
     const X509Ptr issuer = parse_der_certificate(library, chain_[i]);
     if (issuer == nullptr || SSL_CTX_add1_chain_cert(context, issuer.get()) != 1) {
-      return failed("an issuer's certificate");
+      return failed("an issuer's certificate", issuer);
     }
   }
   return Done{};

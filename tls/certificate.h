@@ -21,8 +21,9 @@ enum class CertificateFault : std::uint8_t {
   no_key,              // they hold no private key, or a broken one
   passphrase_missing,  // the key is encrypted and no passphrase was given
   passphrase_wrong,
-  key_mismatch,  // the key is not that of the first certificate
-  too_weak,      // no listener may use it: RSA below 2048 bits, or a SHA-1 signature
+  key_mismatch,    // the key is that of no certificate there
+  leaf_not_first,  // it is that of another certificate than the first
+  too_weak,        // no listener may use it: RSA below 2048 bits, or a SHA-1 signature
 };
 
 struct ParsedCertificate;

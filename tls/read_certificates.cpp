@@ -81,6 +81,8 @@ std::string advice_for(const settings::CertificateFiles& from, CertificateFault 
       return "only the first line of the file counts";
     case CertificateFault::key_mismatch:
       return "take the key that the certificate was requested with";
+    case CertificateFault::leaf_not_first:
+      return "put that certificate first, and behind each one its issuer";
     case CertificateFault::too_weak:
       return "no browser accepts it either: issue it again with RSA 2048 or P-256, and SHA-256";
     case CertificateFault::none:
@@ -115,11 +117,14 @@ void report_fault(const settings::CertificateFiles& from, const ParsedCertificat
       code = "certificate-key-mismatch";
       file = &key;
       break;
+    case CertificateFault::leaf_not_first:
+      code = "certificate-key-mismatch";
+      break;
     case CertificateFault::too_weak:
       code = "certificate-weak";
       break;
   }
-  findings.error(code, file->where, *main + ": " + parsed.detail,
+  findings.error(code, file->where, **file + ": " + parsed.detail,
                  advice_for(from, parsed.fault, chain));
 }
 

@@ -94,10 +94,7 @@ std::string unknown_issuer(const Refused& refused) {
 
 std::string too_weak(const Refused& refused) {
   if (refused.code == X509_V_ERR_CA_MD_TOO_WEAK) {
-    int digest = NID_undef;
-    X509_get_signature_info(refused.certificate, &digest, nullptr, nullptr, nullptr);
-    const char* const name = OBJ_nid2sn(digest);
-    return refused.which() + " is signed with " + (name != nullptr ? name : "a weak digest") +
+    return refused.which() + " is signed with " + digest_text(refused.certificate) +
            ", which is too weak";
   }
   EVP_PKEY* const key = X509_get0_pubkey(refused.certificate);

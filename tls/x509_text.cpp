@@ -122,6 +122,13 @@ std::string key_text(const EVP_PKEY* key) {
   return "EC " + std::string(name);
 }
 
+std::string digest_text(X509* certificate) {
+  int digest = NID_undef;
+  X509_get_signature_info(certificate, &digest, nullptr, nullptr, nullptr);
+  const char* const name = digest == NID_undef ? nullptr : OBJ_nid2sn(digest);
+  return name != nullptr ? name : "an unknown digest";
+}
+
 bool dns_name_covers(std::string_view pattern, std::string_view name) {
   if (name.empty() || name.front() == '.') return false;
   if (!pattern.starts_with("*.")) return iequals(pattern, name);

@@ -27,6 +27,8 @@ CertificateTime time_of(const ASN1_TIME* time);
 std::string utc_text(CertificateTime time);
 // "RSA 2048", "EC P-256"
 std::string key_text(const EVP_PKEY* key);
+// The digest under a certificate's signature: "SHA256", "SHA1".
+std::string digest_text(X509* certificate);
 
 // RFC 9525 6.3: does `pattern`, a DNS name of a certificate, stand for the host `name`? Without
 // regard to case; a wildcard is the whole left-most label, stands for one label, and what follows

@@ -125,11 +125,34 @@ TEST_F(Reading, TheKeyOfAnotherCertificateIsRefused) {
                  "not that of the certificate of ocsweb.contoso.com");
 }
 
+TEST_F(Reading, AKeyAtFaultIsNamedByItsOwnFile) {
+  issue();
+  disk_["web.key"] = "none";
+  EXPECT_EQ(read(), nullptr);
+  expect_finding(Severity::error, "certificate-no-key", kKey, "web.key: there is no PEM private");
+}
+
+TEST_F(Reading, AnIssuerInFrontOfItsCertificateIsReportedAtTheChain) {
+  issue();
+  disk_["web.pem"] = root_.certificate + disk_["web.pem"];
+  EXPECT_EQ(read(), nullptr);
+  expect_finding(Severity::error, "certificate-key-mismatch", kChain,
+                 "web.pem: the private key is that of certificate number 2, not of the first");
+  EXPECT_THAT(findings_.all().front().mend, HasSubstr("put that certificate first"));
+}
+
 TEST_F(Reading, AWeakCertificateIsRefused) {
   request_.key = CertificateRequest::Key::rsa1024;
   issue();
   EXPECT_EQ(read(), nullptr);
-  expect_finding(Severity::error, "certificate-weak", kChain, "RSA 1024");
+  expect_finding(Severity::error, "certificate-weak", kChain, "RSA 1024, signed with SHA256");
+}
+
+TEST_F(Reading, AWeakSignatureIsNamed) {
+  request_.digest = CertificateRequest::Digest::sha1;
+  issue();
+  EXPECT_EQ(read(), nullptr);
+  expect_finding(Severity::error, "certificate-weak", kChain, "signed with SHA1");
 }
 
 TEST_F(Reading, ACertificateWithoutNamesIsDoubted) {
