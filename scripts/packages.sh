@@ -12,7 +12,7 @@ packages_for() {
              $([[ $(dpkg --print-architecture) != amd64 ]] || echo libipsec-mb-dev) ;;
     run)   echo ca-certificates ;;
     test)  echo clang-format:clang-format git:git curl openssl python3 python3-pytest \
-             python3-pytest-xdist python3-cryptography nginx-light apache2-bin \
+             python3-pytest-xdist python3-cryptography nginx-light apache2-bin haproxy \
              libapache2-mod-auth-gssapi gss-ntlmssp nodejs:node npm:npm iproute2 nftables procps \
              util-linux user-mode-linux kmod dnsmasq-base:dnsmasq faketime:faketime ;;
     perf)  echo nginx-light haproxy h2o wrk libbenchmark-dev python3 python3-cryptography util-linux ;;

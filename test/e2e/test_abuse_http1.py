@@ -12,7 +12,7 @@ import ssl
 import time
 
 import pytest
-from harness import configuration
+from harness import configuration, readers
 from harness.addresses import free_port, own_address
 from harness.client import Client, trusting
 from harness.configuration import PUBLIC_NAME, SITE, allow, deny, listener
@@ -53,16 +53,31 @@ class RecordingSite:
         self.complete = 0
 
     def seen(self):
-        return b"".join(connection.received for connection in self.origin.connections)
+        """What came, a connection each."""
+        return [connection.received for connection in self.origin.connections]
+
+    def read(self):
+        """The complete requests of each, as the harness reads them."""
+        return [[request_read(request) for request in connection.requests if request.complete]
+                for connection in self.origin.connections]
+
+
+def request_read(request):
+    return request.method, request.target, len(request.body)
 
 
 @dataclasses.dataclass
 class Outcome:
     statuses: list
     ended: str  # "open", "clean", "truncated", "reset"
-    seen: bytes
+    connections: list  # what came on each
+    read: list  # and which complete requests that was
     complete: int
     site_errors: list
+
+    @property
+    def seen(self):
+        return b"".join(self.connections)
 
 
 def payload(case, https):
@@ -99,7 +114,8 @@ def drive(case, address, context, site):
                 break
             received += data
         ended = client.stream.ended or "open"
-    return Outcome(statuses(received), ended, site.seen(), site.complete, list(site.origin.errors))
+    return Outcome(statuses(received), ended, site.seen(), site.read(), site.complete,
+                   list(site.origin.errors))
 
 
 def statuses(received):
@@ -179,3 +195,43 @@ def test_case(outcomes, name):
 def test_a_request_that_was_accepted_reaches_the_site_by_its_internal_name(outcomes):
     _, found = outcomes
     assert f"host: {SITE}".encode() in found["cl_valid"].seen.lower()
+
+
+@pytest.fixture(scope="module")
+def parsers(module_folder):
+    with readers.running(module_folder) as all_of_them:
+        yield all_of_them
+
+
+# What is refused as a whole, though everybody sees where it ends, and by whom.
+REFUSED = {
+    "method_lowercase": {"node", "nginx", "haproxy", "apache"},  # Node knows a list of methods; the
+    "method_unknown_token": {"node", "nginx", "haproxy", "apache"},  # others pass them on to it
+    "max_forwards_zero_options": {"apache"},  # being a proxy it answers itself
+    "max_forwards_bad": {"apache"},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_parser_finds_the_same_requests_in_what_reached_the_site(outcomes, parsers, name):
+    _, found = outcomes
+    for data, expected in zip(found[name].connections, found[name].read):
+        for parser in parsers:
+            wanted = [] if parser.name in REFUSED.get(name, ()) else expected
+            requests, given = parser.read(data, len(wanted))
+            assert requests == wanted, f"{parser.name} answered {given} to {data[:4000]!r}"
+
+
+GOOD = b"GET /one HTTP/1.1\r\nHost: www.example.test\r\n\r\n"
+
+
+def test_the_parsers_count_and_would_disagree_about_an_ambiguous_message(parsers):
+    """Else nothing would be proven by their finding the same."""
+    ambiguous = (b"POST /a HTTP/1.1\r\nHost: www.example.test\r\nContent-Length: 50\r\n"
+                 b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + GOOD)
+    opinions = set()
+    for parser in parsers:
+        assert parser.read(GOOD * 2, 2)[0] == [("GET", "/one", 0)] * 2, parser.name
+        assert parser.read(GOOD[:-2], 0)[0] == [], parser.name
+        opinions.add(len(parser.read(ambiguous, 0)[0]))
+    assert len(opinions) > 1
