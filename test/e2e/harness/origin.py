@@ -11,6 +11,7 @@ import time
 
 from .messages import chunks, decode
 from .stream import Stream, TlsStream
+from .waiting import until
 
 REQUEST_LINE = re.compile(rb"([!-~]+) ([!-~]+) HTTP/1\.([01])$")
 
@@ -166,6 +167,7 @@ class Origin:
         self._lock = threading.Lock()
         self._stopping = False
         self._open = set()
+        self._accepted = collections.deque(maxlen=64)  # who came last
         self._listener = socket.create_server((address, 0), backlog=512)
         self.address, self.port = self._listener.getsockname()
         if accept:
@@ -174,14 +176,15 @@ class Origin:
     def _accept(self):
         while True:
             try:
-                connection, _ = self._listener.accept()
+                connection, peer = self._listener.accept()
             except OSError:
                 return
+            with self._lock:
+                self._open.add(connection)
+                self._accepted.append(peer)
             threading.Thread(target=self._run, args=(connection,), daemon=True).start()
 
     def _run(self, raw):
-        with self._lock:
-            self._open.add(raw)
         try:
             try:
                 stream = (TlsStream(raw, self._context, server_side=True, timeout=60)
@@ -216,6 +219,14 @@ class Origin:
         with self._lock:
             self.connections.clear()
             self.handshake_failures.clear()
+
+    def end_connections(self):
+        """Ends all that were made until now, those too that nobody has looked at yet."""
+        with socket.create_connection((self.address, self.port)) as last:
+            name = last.getsockname()
+            until(lambda: name in self._accepted, "the origin does not accept")
+            self.close_connections()
+            until(lambda: not self._open, lambda: f"{len(self._open)} connections do not end")
 
     def close_connections(self):
         with self._lock:
