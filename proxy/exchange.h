@@ -77,6 +77,7 @@ class Exchange {
   Task<bool> reach_upstream();
   Task<bool> take_connection(const LocalRef<Target>& target);
   bool build_request_head();
+  bool fail_sending(Error error);
   Task<bool> read_response_head();
   Task<bool> read_one_head();
   Task<bool> pass_interim();

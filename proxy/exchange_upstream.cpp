@@ -61,7 +61,18 @@ Task<bool> Exchange::reach_upstream() {
   request_out_.give_back();
   if (sent == IoStatus::ok) co_return true;
   // What the upstream may have said before it closed is still read.
-  co_return !upstream_->stream().socket().cancelled();
+  if (upstream_->stream().socket().cancelled()) co_return false;
+  co_return !fail_sending(upstream_->stream().error());
+}
+
+// Was it our own system that could not send? Then the upstream has not closed, knows nothing of all
+// this, and would be waited for until the deadline.
+bool Exchange::fail_sending(Error error) {
+  if (error.kind != ErrorKind::system) return false;
+  error.side = Side::us;
+  error.phase = Phase::send_request;
+  fail(std::move(error));
+  return true;
 }
 
 // ---- which connection
@@ -371,7 +382,11 @@ Task<> Exchange::upload() {
     if (!response_complete_) watch_client();
     co_return;
   }
-  if (upload_end_.how == RelayEnd::How::sink_failed) co_return;  // the response, if any, tells why
+  if (upload_end_.how == RelayEnd::How::sink_failed) {
+    // The response, if any, tells why.
+    if (!response_started_ && fail_sending(upload_end_.error)) must_close_ = true;
+    co_return;
+  }
   if (response_complete_ || failure_) co_return;
   Error error = upload_end_.error;
   error.phase = Phase::request_body;

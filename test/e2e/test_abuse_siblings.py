@@ -18,9 +18,13 @@ def lanes(request, pki, module_folder):
         yield request.param, run
 
 
+def before(kind):
+    return 1 if kind == "pipelined" else 0
+
+
 def judge(kind, case, outcome, scheme):
     if kind != "followed":
-        abuse.judge(case, outcome, scheme, before=1 if kind == "pipelined" else 0)
+        abuse.judge(case, outcome, scheme, before(kind))
         return
     finals = [status for status in outcome.statuses if status >= 200]
     ended = [number for number, status in enumerate(finals) if status in ENDING]
@@ -36,7 +40,7 @@ def run_and_judge(lanes, kinds, wanted=lambda kind, case: True):
     made = [(kind, case, siblings.make(kind, case, scheme == "https"))
             for kind in kinds for case in CASES.values() if wanted(kind, case)]
     made = [one for one in made if one[2]]
-    outcomes = run([(case, portions) for _, case, portions in made])
+    outcomes = run([(case, portions, None, 1 + before(kind)) for kind, case, portions in made])
     wrong = []
     for (kind, case, _), outcome in zip(made, outcomes):
         try:

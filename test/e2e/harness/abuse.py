@@ -24,6 +24,7 @@ CASES = {case["name"]: case
          for case in json.loads((REPOSITORY / "test/abuse/http1.json").read_text())}
 SILENCE = 0.35 * PATIENCE  # after a final response, so long nothing more may come
 NO_ANSWER = 1.2 * PATIENCE  # of an unfinished message, so long nothing reached the site
+ANSWER = 15 * PATIENCE  # so long one that must come may take
 
 # The data was written for a plain listener. On a TLS listener the absolute form of the same request
 # names https; and a foreign scheme is refused on either (the two sides of one rule).
@@ -97,9 +98,10 @@ def payload(case, https):
     return pieces
 
 
-def drive(address, context, site, case, portions=None, answer=None):
+def drive(address, context, site, case, portions=None, answer=None, awaited=1):
     """`portions`: what is sent in place of the case's own bytes, each in a packet of its own as far
-    as anybody can see to that. `answer`: what the site says to a complete request."""
+    as anybody can see to that. `answer`: what the site says to a complete request. `awaited`: how
+    many answers there should be; where there may be none, they are not waited for as long."""
     site.begin(answer)
     https = context is not None
     with Client(address, context, PUBLIC_NAME) as client:
@@ -112,13 +114,14 @@ def drive(address, context, site, case, portions=None, answer=None):
                 client.stream.half_close()
         except (OSError, ssl.SSLError):
             pass  # refused before all was sent: what was answered counts
-        received, deadline = b"", time.monotonic() + NO_ANSWER
+        unsure = "reject" in {case.get("expect", "reject"), *case.get("also_ok", ())}
+        received, deadline = b"", time.monotonic() + (NO_ANSWER if unsure else ANSWER)
         client.stream.socket.settimeout(SILENCE)
         while True:
             try:
                 data = client.stream.receive()
             except TimeoutError:
-                if final(received) or time.monotonic() > deadline:
+                if len(final(received)) >= awaited or time.monotonic() > deadline:
                     break
                 continue
             except (OSError, ssl.SSLError):
