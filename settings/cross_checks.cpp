@@ -113,6 +113,11 @@ void check_references(Reading& reading) {
       if (!source.range) require_network(source.text, source.where);
     }
   }
+  KnownNames filters("HTTP filter", "unknown-filter", reading.findings);
+  for (const HttpFilter& filter : settings.http_filters) filters.add(*filter.name);
+  for (const Rule& rule : settings.rules) {
+    if (reading.complete.http_filters) filters.require(*rule.http_filter, rule.http_filter.where);
+  }
   KnownNames rules("rule", "unknown-rule", reading.findings);
   for (const Rule& rule : settings.rules) rules.add(*rule.name);
   for (const Example& example : settings.examples) {
@@ -258,13 +263,30 @@ void check_missing(Reading& reading) {
   }
 }
 
+// --- filters ---
+
+// Which of the filters a rule's name means. Names compare as they are written.
+void find_filters(Settings& settings) {
+  std::unordered_map<std::string_view, std::uint32_t> by_name;
+  for (std::uint32_t i = 0; i < settings.http_filters.size(); ++i) {
+    by_name.try_emplace(*settings.http_filters[i].name, i);
+  }
+  for (Rule& rule : settings.rules) {
+    if (rule.http_filter->empty()) continue;
+    const auto found = by_name.find(*rule.http_filter);
+    if (found != by_name.end()) rule.filter = found->second;
+  }
+}
+
 }  // namespace
 
 void check_whole(Reading& reading) {
   const Settings& settings = reading.settings;
+  find_filters(reading.settings);
   check_unique(settings.networks, "network", "give all its ranges in one list", reading);
   check_unique(settings.listeners, "listener", "give each its own name", reading);
   check_unique(settings.rules, "rule", "give each its own name", reading);
+  check_unique(settings.http_filters, "HTTP filter", "give each its own name", reading);
   check_overlaps(reading);
   check_endpoints(reading);
   check_references(reading);

@@ -114,6 +114,23 @@ std::optional<std::uint32_t> read_number(const Node& node, std::string_view key,
   return static_cast<std::uint32_t>(*value);
 }
 
+std::optional<std::uint64_t> read_size(const Node& node, std::string_view key, SizeRange range,
+                                       Findings& findings) {
+  const bool plain = node.kind == Node::Kind::scalar && !node.quoted;
+  const auto value = plain ? parse_size(node.text) : std::nullopt;
+  if (!value) {
+    report_type(node, key, "a size", findings, "for example 4096, 32k or 10m");
+    return std::nullopt;
+  }
+  if (*value < range.least || *value > range.most) {
+    findings.error("out-of-range", node.where,
+                   quoted(key) + " can be from " + std::to_string(range.least) + " to " +
+                       std::to_string(range.most) + " bytes, not " + node.text);
+    return std::nullopt;
+  }
+  return value;
+}
+
 std::optional<milliseconds> read_duration(const Node& node, std::string_view key,
                                           DurationRange range, Findings& findings) {
   const auto value = node.kind == Node::Kind::scalar ? parse_duration(node.text) : std::nullopt;
@@ -198,6 +215,12 @@ void Fields::boolean(std::string_view key, Located<bool>& target) {
   const Node* const node = find(key);
   if (node == nullptr) return;
   if (const auto value = read_boolean(*node, key, findings_)) target = {*value, node->where};
+}
+
+void Fields::size(std::string_view key, SizeRange range, Located<std::uint64_t>& target) {
+  const Node* const node = find(key);
+  if (node == nullptr) return;
+  if (const auto value = read_size(*node, key, range, findings_)) target = {*value, node->where};
 }
 
 void Fields::duration(std::string_view key, DurationRange range, Located<milliseconds>& target) {

@@ -24,6 +24,11 @@ struct NumberRange {
 inline constexpr NumberRange kPortRange{1, 65535};
 inline constexpr NumberRange kConnectionsRange{1, 10'000'000};
 
+struct SizeRange {
+  std::uint64_t least;
+  std::uint64_t most;
+};
+
 struct DurationRange {
   milliseconds least;
   milliseconds most;
@@ -47,6 +52,9 @@ std::optional<std::size_t> read_word(const Node& node, std::string_view key,
 std::optional<bool> read_boolean(const Node& node, std::string_view key, Findings& findings);
 std::optional<std::uint32_t> read_number(const Node& node, std::string_view key, NumberRange range,
                                          Findings& findings);
+// "64k", or bytes.
+std::optional<std::uint64_t> read_size(const Node& node, std::string_view key, SizeRange range,
+                                       Findings& findings);
 std::optional<milliseconds> read_duration(const Node& node, std::string_view key,
                                           DurationRange range, Findings& findings);
 // False and a finding when `node` is no list or an empty one.
@@ -72,6 +80,7 @@ class Fields {
 
   void text(std::string_view key, Located<std::string>& target);
   void boolean(std::string_view key, Located<bool>& target);
+  void size(std::string_view key, SizeRange range, Located<std::uint64_t>& target);
   void duration(std::string_view key, DurationRange range, Located<milliseconds>& target);
   template <typename T>
   void number(std::string_view key, NumberRange range, Located<T>& target) {

@@ -33,11 +33,12 @@ struct TopLevel {
   void (*read)(const Node& node, Reading& reading);
   bool Complete::*complete;  // nullptr: nothing refers to it
 };
-constexpr std::array<TopLevel, 10> kTopLevel{{
+constexpr std::array<TopLevel, 11> kTopLevel{{
     {"networks", TopLevel::Form::joined, read_networks, &Complete::networks},
     {"trusted_roots", TopLevel::Form::joined, read_trusted_roots, &Complete::trusted_roots},
     {"listeners", TopLevel::Form::elements, read_listener, &Complete::listeners},
     {"rules", TopLevel::Form::elements, read_rule, &Complete::rules},
+    {"http_filters", TopLevel::Form::elements, read_http_filter, &Complete::http_filters},
     {"expectations", TopLevel::Form::elements, read_expectation, nullptr},
     {"dns", TopLevel::Form::elements, read_dns_record, nullptr},
     {"access_log", TopLevel::Form::once, read_access_log, nullptr},
@@ -47,7 +48,7 @@ constexpr std::array<TopLevel, 10> kTopLevel{{
 }};
 
 // After a file that was not read to its end.
-constexpr Complete kNothing{false, false, false, false};
+constexpr Complete kNothing{false, false, false, false, false};
 
 const TopLevel* find_top_level(std::string_view key) {
   const auto* const found = std::ranges::find(kTopLevel, key, &TopLevel::key);
@@ -107,8 +108,8 @@ class Dispatch : public EntryHandler {
     std::ranges::transform(kTopLevel, keys.begin(), &TopLevel::key);
     const std::string_view near = nearest_word(*key, keys);
     std::string mend =
-        "at the top of a file stand networks, trusted_roots, listeners, rules, expectations, dns, "
-        "access_log, workers and drain";
+        "at the top of a file stand networks, trusted_roots, listeners, rules, http_filters, "
+        "expectations, dns, access_log, workers and drain";
     if (!near.empty()) {
       mend = "did you mean \"" + std::string(near) + "\"?";
       mark_incomplete(*find_top_level(near));

@@ -58,12 +58,7 @@ bool is_usable_method(const Node& node, std::string_view method, Findings& findi
 
 void read_methods(Fields& fields, Rule& rule) {
   if (const Node* const list = fields.list("methods")) {
-    for (const Node& item : list->items) {
-      const auto method = read_text(item, "methods", fields.findings());
-      if (method && is_usable_method(item, *method, fields.findings())) {
-        rule.methods.push_back({std::string(*method), item.where});
-      }
-    }
+    read_method_list(*list, "methods", rule.methods, fields.findings());
   } else if (!fields.has("methods")) {
     rule.methods.push_back({"*", {}});
   }
@@ -128,6 +123,16 @@ void read_to(Fields& fields, Rule& rule) {
 
 }  // namespace
 
+void read_method_list(const Node& list, std::string_view key,
+                      std::vector<Located<std::string>>& methods, Findings& findings) {
+  for (const Node& item : list.items) {
+    const auto method = read_text(item, key, findings);
+    if (method && is_usable_method(item, *method, findings)) {
+      methods.push_back({std::string(*method), item.where});
+    }
+  }
+}
+
 std::optional<Source> read_source(const Node& node, std::string_view key, Findings& findings) {
   const auto text = read_text(node, key, findings);
   if (!text) return std::nullopt;
@@ -163,6 +168,7 @@ void read_rule(const Node& node, Reading& reading) {
   fields.word("delegation", kDelegations, rule.delegation);
   read_redirect(fields, rule);
   read_timeouts(fields, rule.timeouts);
+  read_filter_of_rule(fields, reading, rule);
   if (rule.action.where.line != 0 && *rule.action == Action::allow) require_keys_of_allow(fields);
   fields.finish();
   reading.settings.rules.push_back(std::move(rule));

@@ -16,6 +16,7 @@ struct Complete {
   bool trusted_roots = true;
   bool listeners = true;
   bool rules = true;
+  bool http_filters = true;
 };
 
 // What the reading of all files adds to.
@@ -30,6 +31,7 @@ void read_networks(const Node& node, Reading& reading);
 void read_trusted_roots(const Node& node, Reading& reading);
 void read_listener(const Node& node, Reading& reading);
 void read_rule(const Node& node, Reading& reading);
+void read_http_filter(const Node& node, Reading& reading);
 void read_expectation(const Node& node, Reading& reading);
 void read_dns_record(const Node& node, Reading& reading);
 void read_access_log(const Node& node, Reading& reading);
@@ -50,6 +52,12 @@ void read_file_path(Fields& fields, std::string_view key, Located<std::string>& 
 std::optional<Source> read_source(const Node& node, std::string_view key, Findings& findings);
 // "/dir/*" or "/file".
 std::optional<Path> read_plain_path(const Node& node, Findings& findings);
+
+// A list of methods that can be forwarded. `key` is for the messages.
+void read_method_list(const Node& list, std::string_view key,
+                      std::vector<Located<std::string>>& methods, Findings& findings);
+// `http_filter`: a name, or the keys of a filter of the rule's own.
+void read_filter_of_rule(Fields& fields, Reading& reading, Rule& rule);
 
 // A rule's `paths` and `to`, and an allow's or deny's own demands, are in files of their own.
 void read_paths(const Node& list, std::vector<Path>& paths, Findings& findings);

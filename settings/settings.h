@@ -14,6 +14,7 @@
 
 #include "base/finding.h"
 #include "base/ip_address.h"
+#include "settings/http_filter.h"
 
 namespace ocsproxy::settings {
 
@@ -117,6 +118,8 @@ struct Target {  // `to`
   } limits;
 };
 
+inline constexpr std::uint32_t kNoFilter = 0xffffffff;
+
 struct Rule {
   Location where;
   Located<std::string> name;
@@ -138,6 +141,8 @@ struct Rule {
     Located<milliseconds> response_head{milliseconds(1'800'000), {}};
     Located<milliseconds> idle{milliseconds(1'800'000), {}};  // a direction without progress
   } timeouts;
+  Located<std::string> http_filter;  // by its name; "": none, or one that stands in the rule
+  std::uint32_t filter = kNoFilter;  // index into Settings::http_filters
 };
 
 // What the configuration says that its own rules must do (`expectations`). One that they do not
@@ -197,6 +202,7 @@ struct Settings {
   std::vector<Located<std::string>> trusted_roots;  // files; `system` is kept as it is
   std::vector<Listener> listeners;
   std::vector<Rule> rules;  // in the order of evaluation
+  std::vector<HttpFilter> http_filters;
   std::vector<Example> examples;
   std::vector<Reach> reaches;
   std::vector<ServiceRecord> services;

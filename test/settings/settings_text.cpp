@@ -85,6 +85,40 @@ void write(std::ostream& out, const Rule& rule) {
       << format_duration(*rule.timeouts.connect) << ", response_head "
       << format_duration(*rule.timeouts.response_head) << ", idle "
       << format_duration(*rule.timeouts.idle) << '\n';
+  if (rule.filter != kNoFilter) out << "  http_filter " << rule.filter << '\n';
+}
+
+std::string words_text(const HttpFilter::Words& words) {
+  static constexpr std::array kKinds{"any", "allow ", "deny "};
+  const std::string kind = kKinds[static_cast<std::size_t>(words.kind)];
+  return words.words.empty() ? kind : kind + texts(words.words);
+}
+
+std::string told_text(const HttpFilter::Told& told) {
+  static constexpr std::array kKinds{"keep", "strip", "replace"};
+  return kKinds[static_cast<std::size_t>(told.kind)] +
+         (told.text.empty() ? "" : " by '" + told.text + '\'');
+}
+
+void write(std::ostream& out, const HttpFilter& filter) {
+  static constexpr std::array kPlaces{"url", "request_headers", "response_headers", "request_body",
+                                      "response_body"};
+  out << "http_filter '" << *filter.name << "' "
+      << (*filter.mode == HttpFilter::Mode::report ? "report" : "enforce") << "\n  header "
+      << *filter.max_header_length << " url " << *filter.max_url_length << " query "
+      << *filter.max_query_length << " payload "
+      << (filter.max_payload_length ? std::to_string(**filter.max_payload_length) : "any")
+      << "; normalization " << yes(*filter.verify_normalization) << " high_bit "
+      << yes(*filter.block_high_bit) << " executables " << yes(*filter.block_windows_executables)
+      << "\n  methods " << words_text(filter.methods) << "; extensions "
+      << words_text(filter.extensions) << "; request_headers " << texts(filter.request_headers)
+      << "; response_headers " << texts(filter.response_headers) << "; server "
+      << told_text(filter.server_header) << ", via " << told_text(filter.via_header) << '\n';
+  for (const HttpFilter::Signature& signature : filter.signatures) {
+    out << "  signature '" << *signature.name << "' in "
+        << kPlaces[static_cast<std::size_t>(*signature.place)] << " first " << *signature.first
+        << ": " << *signature.pattern << '\n';
+  }
 }
 
 void write(std::ostream& out, const Example& example) {
@@ -120,6 +154,7 @@ std::string settings_text(const Settings& settings) {
   }
   out << "trusted_roots " << texts(settings.trusted_roots) << '\n';
   for (const Listener& listener : settings.listeners) write(out, listener);
+  for (const HttpFilter& filter : settings.http_filters) write(out, filter);
   for (const Rule& rule : settings.rules) write(out, rule);
   for (const Example& example : settings.examples) write(out, example);
   for (const Reach& reach : settings.reaches) write(out, reach);
