@@ -30,6 +30,8 @@ std::string_view to_string(ErrorKind kind) {
       return "overloaded";
     case ErrorKind::loop:
       return "loop";
+    case ErrorKind::filtered:
+      return "filtered";
     case ErrorKind::cancelled:
       return "cancelled";
     case ErrorKind::system:

@@ -23,6 +23,7 @@ enum class ErrorKind : std::uint8_t {
   too_large,   // a bounded part of the message is larger than its bound
   overloaded,  // a configured limit is reached
   loop,        // the request has been here before
+  filtered,    // an HTTP filter refuses it
   cancelled,   // we ended it: drain, the other side failed, or the process stops
   system,      // the operating system refused: no descriptors, no memory, no permission
 };

@@ -10,7 +10,8 @@ constexpr std::size_t kMaxAgent = 512;
 constexpr std::size_t kMaxReferrer = 1024;
 constexpr std::size_t kMaxError = 512;
 // The names, and room for all numbers, keys and separators.
-static_assert(10 * kMaxLoggedName + kMaxAgent + kMaxReferrer + kMaxLoggedUrl + kMaxError + 2048 <
+static_assert(10 * kMaxLoggedName + kMaxAgent + kMaxReferrer + kMaxLoggedUrl + 2 * kMaxError +
+                  2048 <
               kAccessLineBytes);
 
 // ---- pieces that both formats share
@@ -168,14 +169,24 @@ void exchange_columns(Columns& columns, const AccessRecord& record) {
   columns.unknown();
 }
 
+// ISA's field for what its HTTP filter said.
+void write_filter_info(Columns& columns, const AccessRecord& record) {
+  const bool reported = !record.filter_report.empty();
+  if (record.dropped_fields == 0 && !reported) return columns.unknown();
+  LogLine& line = columns.next();
+  if (record.dropped_fields != 0) {
+    line.literal("Fields with _ removed: ").number(record.dropped_fields);
+    if (reported) line.literal("; ");
+  }
+  if (reported) {
+    line.literal("HTTP filter would refuse: ").bound(kMaxError).foreign(record.filter_report);
+  }
+}
+
 // rule to AuthenticationServer
 void decision_columns(Columns& columns, const AccessRecord& record) {
   columns.foreign(record.rule);
-  if (record.dropped_fields == 0) {
-    columns.unknown();
-  } else {
-    columns.next().literal("Fields with _ removed: ").number(record.dropped_fields);
-  }
+  write_filter_info(columns, record);
   columns.foreign(record.client_network);
   columns.unknown();
   if (record.error == nullptr) {
@@ -269,6 +280,7 @@ void outcome_members(Members& members, const AccessRecord& record) {
   members.number_unless_0("status", record.status);
   members.number_unless_0("result_code", record.result_code);
   members.foreign("mime_type", record.mime_type);
+  members.foreign("filter_would_refuse", record.filter_report, kMaxError);
   members.number_unless_0("dropped_fields", record.dropped_fields);
   members.number("from_client", record.from_client);
   members.number("to_client", record.to_client);

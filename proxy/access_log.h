@@ -63,6 +63,7 @@ struct AccessRecord {
   std::uint32_t result_code = 0;  // ISA's (proxy/failure.h); 0: none
   std::string_view mime_type;
   const Error* error = nullptr;      // null: nothing went wrong
+  std::string_view filter_report;    // what an HTTP filter that only reports objects to
   std::uint32_t dropped_fields = 0;  // fields with "_" in their name, which do not go upstream
 
   // Bytes of heads and bodies, without what TLS adds.

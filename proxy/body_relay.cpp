@@ -162,6 +162,11 @@ Task<RelayEnd> BodyRelay::run(Stream& from, Side from_side, Stream& to, Body& bo
                                           .detail = std::string(why.why)},
                            .nothing_sent = !head.empty()};
       }
+      if (body.data_bytes() > body.limit_) {
+        co_return RelayEnd{.how = RelayEnd::How::source_failed,
+                           .error = Error{.kind = ErrorKind::filtered, .side = from_side},
+                           .nothing_sent = !head.empty()};
+      }
       for (std::size_t i = 0; i < pieces.count; ++i) progress.bytes += pieces.all[i].size();
       pieces.put_in_front(head);
       head = {};

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 
@@ -47,6 +48,12 @@ class Body {
   static Body until_close_in_chunks() { return Body(Kind::chunk, 0); }
   static Body chunked(ChunkedDecoder::Mode mode, Side sender) { return Body(mode, sender); }
 
+  // Of a chunked body, whose length only its end tells: with more data than that the relay fails
+  // with ErrorKind::filtered, and nothing of what is too much goes on.
+  void limit(std::uint64_t bytes) { limit_ = bytes; }
+  // The data of a chunked body that has been seen.
+  std::uint64_t data_bytes() const { return decoder_ ? decoder_->data_bytes() : 0; }
+
   bool ended() const { return ended_; }
   // How many bytes are known to come.
   std::uint64_t remaining() const { return remaining_; }
@@ -63,6 +70,7 @@ class Body {
 
   Kind kind_;
   std::uint64_t remaining_;
+  std::uint64_t limit_ = std::numeric_limits<std::uint64_t>::max();
   bool ended_;
   std::optional<ChunkedDecoder> decoder_;
 };

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "proxy/authentication.h"
+#include "proxy/filtering.h"
 #include "proxy/head_parser.h"
 #include "proxy/local_reply.h"
 #include "proxy/request_writer.h"
@@ -67,11 +68,20 @@ Task<Exchange::After> Exchange::run() {
   std::optional<Reply> refused = check();
   // 3. What does the policy say?
   if (!refused) refused = judge();
+  if (!refused) refused = filter_head();
   if (refused) co_return co_await reply(*refused);
+  if (looks_into(FilterPlace::request_body)) {
+    const bool admitted = co_await filter_request_body();
+    if (!admitted) co_return co_await reply_failure();
+  }
 
   // 4. to 6. An upstream connection, the request on it, and the head of its response.
   const bool answered = co_await get_response_head();
   if (!answered) co_return co_await reply_failure();
+  if (filters_response()) {
+    const bool passes = co_await filter_response();
+    if (!passes) co_return co_await reply_failure();
+  }
 
   // 7. and 8. The response, what is left of the upload, the log line.
   if (response_framing_.tunnel) co_return co_await tunnel();
@@ -176,7 +186,7 @@ Task<Exchange::After> Exchange::reply(Reply answer) {
 Task<Exchange::After> Exchange::reply_failure() {
   if (upload_task_) co_await end_upload(false);
   drop_connection();
-  const Failure what = failure_of(*failure_);
+  const Failure what = refused_by_ ? filter_failure(*refused_by_) : failure_of(*failure_);
   // Nobody is there to be told, or the response has begun and cannot be taken back.
   if (what.status == 0 || response_started_ || client_.stream.socket().cancelled()) {
     finish();

@@ -31,6 +31,7 @@
 #include "proxy/response_writer.h"
 #include "proxy/services.h"
 #include "rules/canonical_target.h"
+#include "rules/http_filter.h"
 
 namespace ocsproxy {
 
@@ -70,6 +71,21 @@ class Exchange {
   std::optional<Reply> judge();
   std::optional<Reply> refuse(Refusal why);
   Entrance entrance() const;
+
+  // What the rule's HTTP filter says, at each step where it is asked (proxy/exchange_filter.cpp).
+  // False: it was refused, or failed.
+  using FilterPlace = rules::HttpFilter::Place;
+  std::optional<Reply> filter_head();
+  Task<bool> filter_request_body();
+  Task<bool> filter_response();
+  bool filters_response() const;
+  bool looks_into(FilterPlace body) const;
+  Task<bool> hold_back(FilterPlace body, Stream& from, Window& window, Side side, Phase phase,
+                       BodyRelay::Progress& progress);
+  bool weigh(const std::optional<rules::FilterRefusal>& objection, Side side, Phase phase);
+  void object(const rules::FilterRefusal& why, Side side, Phase phase);
+  void report(const rules::FilterRefusal& why);
+  void count_payload(const Body& body, RelayEnd& end);
 
   // Steps 4 to 6: an upstream connection, the request, the head of the response. False: `failure_`
   // says why.
@@ -142,6 +158,10 @@ class Exchange {
   rules::Decision decision_;
   std::array<char, kHostBytes> host_buffer_;
   std::string redirect_;
+  const rules::HttpFilter* filter_ = nullptr;     // of the rule, once it is known
+  std::optional<rules::FilterCheck> refused_by_;  // the check of it that failed
+  std::string filter_report_;                     // its objection, when it only reports
+  bool refused_ = false;                          // the message, though a rule allowed it
 
   // The upstream connection: leased, or one of the client's pins.
   Lease lease_;

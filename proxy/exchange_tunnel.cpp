@@ -105,6 +105,7 @@ void Exchange::finish() {
       .result_code = result_code_,
       .mime_type = {mime_type_.data(), mime_type_size_},
       .error = failure_ ? &*failure_ : nullptr,
+      .filter_report = filter_report_,
       .dropped_fields = static_cast<std::uint32_t>(head_.fields.count(FieldId::underscore)),
       .from_client = head_bytes_ + upload_progress_.bytes,
       .to_client = response_head_bytes_ + download_progress_.bytes,
@@ -116,7 +117,7 @@ void Exchange::finish() {
 LogAction Exchange::log_action() const {
   const bool allowed =
       decision_.rule != rules::kNoRule && decision_.verdict == rules::Verdict::allow;
-  if (!allowed) return LogAction::denied;
+  if (!allowed || refused_) return LogAction::denied;
   if (failure_) return LogAction::failed;
   return in_tunnel_ ? LogAction::established : LogAction::allowed;
 }

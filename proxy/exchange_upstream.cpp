@@ -320,6 +320,7 @@ ResponseRewrite Exchange::response_rewrite(bool keep_alive) const {
           .client_secure = client_.secure,
           .keep_alive = keep_alive,
           .via = services_.via,
+          .filter = filter_,
           .request_id = response_framing_.interim ? std::string_view() : request_id()};
 }
 
@@ -370,10 +371,12 @@ Task<> Exchange::upload() {
   Body body = asked_.framing.body == BodyKind::chunked
                   ? Body::chunked(ChunkedDecoder::Mode::verbatim, Side::client)
                   : Body::length(asked_.framing.length);
+  if (filter_ != nullptr && filter_->enforces()) body.limit(filter_->most_payload());
   upload_progress_.idle = *rule().timeouts.idle;
   upload_timer_.arm(upload_progress_.idle);
   upload_end_ = co_await BodyRelay::run(client_.stream, Side::client, upstream_->stream(), body,
                                         received_, request_head_, upload_progress_);
+  if (asked_.framing.body == BodyKind::chunked) count_payload(body, upload_end_);
   upload_timer_.clear();
   upload_ended_ = true;
   request_out_.give_back();

@@ -44,6 +44,12 @@ std::string_view reason_of(std::uint16_t status) {
   }
 }
 
+Failure filtered() {
+  Failure failure = failure_of(403);
+  failure.code = kCodeFiltered;
+  return failure;
+}
+
 Failure of_client(const Error& error) {
   switch (error.kind) {
     case ErrorKind::malformed:
@@ -57,6 +63,8 @@ Failure of_client(const Error& error) {
       return failure_of(429);
     case ErrorKind::loop:
       return failure_of(508);
+    case ErrorKind::filtered:
+      return filtered();
     default:
       return kClientGone;
   }
@@ -83,6 +91,8 @@ Failure of_upstream(const Error& error) {
       return failure_of(503);
     case ErrorKind::loop:
       return failure_of(508);
+    case ErrorKind::filtered:
+      return filtered();
     default:
       return failure_of(502);
   }

@@ -10,6 +10,7 @@ namespace ocsproxy {
 
 // Result codes that administrators of ISA Server know from its pages and logs.
 inline constexpr std::uint32_t kCodeDenied = 12202;
+inline constexpr std::uint32_t kCodeFiltered = 12217;
 inline constexpr std::uint32_t kCodeTimedOut = 10060;
 inline constexpr std::uint32_t kCodeRefused = 10061;
 inline constexpr std::uint32_t kCodeHostNotFound = 11001;

@@ -71,6 +71,11 @@ void judge_destination(const rules::RuleTable& table, const Entrance& entrance,
                                                .path = wanted.path,
                                                .method = head.method});
   if (second.verdict != rules::Verdict::allow || second.rule != decision.rule) return;
+  // It is a URL as the request's own is, and its filter is the same.
+  std::array<char, 2 * 4096 + 2> scratch;
+  const rules::Filtered filtered = rules::filter_request(
+      table.filter_of(decision.rule), {.method = head.method, .target = wanted}, scratch);
+  if (filtered.refused) return;
   rewrite.destination = wanted;
   rewrite.destination_path = second.path;
 }

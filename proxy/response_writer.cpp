@@ -27,11 +27,38 @@ bool in_chunks(const ResponseRewrite& rewrite) {
          (body == BodyKind::chunked || body == BodyKind::until_close);
 }
 
+using Told = settings::HttpFilter::Told;
+
+// What the rule's filter keeps from clients.
+bool is_withheld(const rules::HttpFilter* filter, const FieldView& field) {
+  if (filter == nullptr) return false;
+  if (field.id == FieldId::server) return filter->settings().server_header.kind != Told::Kind::keep;
+  if (field.id == FieldId::via) return filter->settings().via_header.kind != Told::Kind::keep;
+  return filter->removes_response_header(field.name);
+}
+
+void write_server(HeadWriter& out, const rules::HttpFilter* filter) {
+  if (filter == nullptr || filter->settings().server_header.kind != Told::Kind::replace) return;
+  out.field("Server", filter->settings().server_header.text);
+}
+
+void write_via(HeadWriter& out, const ResponseHead& head, const ResponseRewrite& rewrite) {
+  const Told::Kind told =
+      rewrite.filter == nullptr ? Told::Kind::keep : rewrite.filter->settings().via_header.kind;
+  if (told == Told::Kind::strip) return;
+  out.text(head.version == Version::http1_0 ? "Via: 1.0 " : "Via: 1.1 ");
+  out.foreign(told == Told::Kind::keep
+                  ? rewrite.via
+                  : std::string_view(rewrite.filter->settings().via_header.text));
+  out.text("\r\n");
+}
+
 void write_site_fields(HeadWriter& out, const ResponseHead& head, const ResponseRewrite& rewrite) {
   const SiteNames names{*rewrite.rule, rewrite.path, rewrite.host, rewrite.client_secure};
   for (const FieldView& field : head.fields) {
     const FieldAction action = kFieldRules[static_cast<std::size_t>(field.id)].response;
     if (is_stopped(action, field, rewrite.framing.options, *rewrite.rule->delegation)) continue;
+    if (is_withheld(rewrite.filter, field)) continue;
     switch (action) {
       case FieldAction::url:
         out.foreign(field.name).text(": ");
@@ -90,8 +117,9 @@ std::size_t write_response_head(const ResponseHead& head, const ResponseRewrite&
   if (!rewrite.framing.interim && !rewrite.request_id.empty()) {
     writer.field("X-Request-Id", rewrite.request_id);
   }
-  writer.text(head.version == Version::http1_0 ? "Via: 1.0 " : "Via: 1.1 ");
-  writer.foreign(rewrite.via).text("\r\n\r\n");
+  write_server(writer, rewrite.filter);
+  write_via(writer, head, rewrite);
+  writer.text("\r\n");
   return writer.size();
 }
 

@@ -10,6 +10,7 @@
 #include "proxy/framing.h"
 #include "proxy/head.h"
 #include "proxy/host.h"
+#include "rules/http_filter.h"
 #include "settings/settings.h"
 
 namespace ocsproxy {
@@ -20,10 +21,11 @@ struct ResponseRewrite {
   std::uint32_t path = 0;      // which of its paths matched
   Version request_version = Version::http1_1;
   const ResponseFraming& framing;
-  const RequestHost& host;      // the public name as the client wrote it
-  bool client_secure = false;   // the client came over TLS
-  bool keep_alive = false;      // the client connection is to live on after this response
-  std::string_view via;         // our pseudonym
+  const RequestHost& host;     // the public name as the client wrote it
+  bool client_secure = false;  // the client came over TLS
+  bool keep_alive = false;     // the client connection is to live on after this response
+  std::string_view via;        // our pseudonym
+  const rules::HttpFilter* filter = nullptr;  // of the rule; null for none
   std::string_view request_id;  // goes into X-Request-Id of final responses; "" leaves it out
 };
 

@@ -14,6 +14,7 @@
 #include "net/resolver.h"
 #include "proxy/access_log_writer.h"
 #include "proxy/snapshot.h"
+#include "rules/http_filter.h"
 #include "tls/session_cache.h"
 #include "tls/tls_resources.h"
 
@@ -42,6 +43,9 @@ struct Counters {
   // Times that a pinned connection was asked for by another client than its own. The types make it
   // impossible; if it is ever not zero, the request was refused and the log says so.
   Counter identity_violations;
+  // Objections of HTTP filters, by rules::FilterCheck.
+  std::array<Counter, rules::kFilterChecks> filter_refused;
+  std::array<Counter, rules::kFilterChecks> filter_reported;
 };
 
 struct Services {

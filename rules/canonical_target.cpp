@@ -75,15 +75,15 @@ int escaped_byte(std::string_view text, std::size_t at) {
   return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-// Escapes above %7F are refused in any case; this says whether they were well-formed UTF-8
-// (RFC 3629: no overlong form, no surrogate, nothing above U+10FFFF).
-TargetError judge_utf8_escapes(std::string_view text, std::size_t at) {
+// How many escapes from `at` on are one well-formed character of UTF-8 (RFC 3629: no overlong form,
+// no surrogate, nothing above U+10FFFF); 0 for none.
+std::size_t utf8_escapes(std::string_view text, std::size_t at) {
   const int lead = escaped_byte(text, at);
   const int count = lead >= 0xc2 && lead <= 0xdf   ? 1
                     : lead >= 0xe0 && lead <= 0xef ? 2
                     : lead >= 0xf0 && lead <= 0xf4 ? 3
                                                    : 0;
-  if (count == 0) return TargetError::bad_utf8;
+  if (count == 0) return 0;
   for (int i = 1; i <= count; ++i) {
     const int byte = escaped_byte(text, at + static_cast<std::size_t>(3 * i));
     int least = 0x80, most = 0xbf;
@@ -91,9 +91,9 @@ TargetError judge_utf8_escapes(std::string_view text, std::size_t at) {
     if (i == 1 && lead == 0xed) most = 0x9f;
     if (i == 1 && lead == 0xf0) least = 0x90;
     if (i == 1 && lead == 0xf4) most = 0x8f;
-    if (byte < least || byte > most) return TargetError::bad_utf8;
+    if (byte < least || byte > most) return 0;
   }
-  return TargetError::high_bit;
+  return static_cast<std::size_t>(count) + 1;
 }
 
 bool ends_in_dot_or_space(std::string_view text) {
@@ -121,16 +121,17 @@ class PathWriter {
     if (!put('/')) return TargetError::too_long;
     segment_ = size_;
     for (std::size_t i = 1; i < raw.size();) {
-      const TargetError error = raw[i] == '/' ? end_segment(false) : take_byte(raw, i);
+      const bool slash = raw[i] == '/';
+      if (slash) ++i;
+      const TargetError error = slash ? end_segment(false) : take_character(raw, i);
       if (error != TargetError::none) return error;
-      if (raw[i] == '/')
-        ++i;
-      else
-        i += raw[i] == '%' ? 3 : 1;
     }
     return end_segment(true);
   }
   std::string_view path() const { return {buffer_.data(), size_}; }
+  // Of all that was sent, what ".." removed too.
+  bool double_encoded() const { return double_encoded_; }
+  bool high_bit() const { return high_bit_; }
 
  private:
   bool put(char c) {
@@ -144,7 +145,20 @@ class PathWriter {
     return put('%') && put(kHex[byte >> 4]) && put(kHex[byte & 15]);
   }
 
-  // One character of a segment: itself, or an escape.
+  // One character of a segment, itself or in escapes; `at` moves on behind it.
+  TargetError take_character(std::string_view raw, std::size_t& at) {
+    const std::size_t escapes = escaped_byte(raw, at) > 0x7f ? utf8_escapes(raw, at) : 1;
+    if (escapes == 0) return TargetError::bad_utf8;
+    if (escapes > 1) high_bit_ = true;
+    for (std::size_t i = 0; i < escapes; ++i) {
+      const bool escape = raw[at] == '%';
+      const TargetError error = take_byte(raw, at);
+      if (error != TargetError::none) return error;
+      at += escape ? 3 : 1;
+    }
+    return TargetError::none;
+  }
+
   TargetError take_byte(std::string_view raw, std::size_t at) {
     auto byte = static_cast<unsigned char>(raw[at]);
     if (byte == '%') {
@@ -153,7 +167,6 @@ class PathWriter {
       if (decoded == 0) return TargetError::encoded_nul;
       if (decoded == '/' || decoded == '\\') return TargetError::encoded_separator;
       if (decoded < 0x20 || decoded == 0x7f) return TargetError::encoded_control;
-      if (decoded > 0x7f) return judge_utf8_escapes(raw, at);
       byte = static_cast<unsigned char>(decoded);
     } else if (is_refused_raw(byte, false)) {
       return TargetError::raw_byte;
@@ -178,7 +191,7 @@ class PathWriter {
       return TargetError::trailing_dot_or_space;
     }
     if (segment.find(":$") != std::string_view::npos) return TargetError::stream_suffix;
-    if (has_double_encoding(segment)) return TargetError::double_encoding;
+    if (has_double_encoding(segment)) double_encoded_ = true;
     if (!last && !put('/')) return TargetError::too_long;
     segment_ = size_;
     return TargetError::none;
@@ -194,6 +207,8 @@ class PathWriter {
   std::span<char> buffer_;
   std::size_t size_ = 0;
   std::size_t segment_ = 0;  // where the segment begins that is being written
+  bool double_encoded_ = false;
+  bool high_bit_ = false;
 };
 
 // Splits absolute-form (RFC 9112 3.2.2): `rest` is what follows the authority.
@@ -238,6 +253,8 @@ TargetError canonicalize(std::string_view target, bool https, std::span<char> bu
       const TargetError error = writer.write(raw);
       if (error != TargetError::none) return error;
       result.path = writer.path();
+      result.double_encoded = writer.double_encoded();
+      result.high_bit = writer.high_bit();
       target.remove_prefix(raw.size());
     }
   } else {
@@ -246,6 +263,11 @@ TargetError canonicalize(std::string_view target, bool https, std::span<char> bu
   if (has_refused_raw(target, true)) return TargetError::raw_byte;
   result.query = target;
   return TargetError::none;
+}
+
+TargetError reservation(const CanonicalTarget& target) {
+  if (target.double_encoded) return TargetError::double_encoding;
+  return target.high_bit ? TargetError::high_bit : TargetError::none;
 }
 
 std::string_view describe(TargetError error) {

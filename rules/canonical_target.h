@@ -23,11 +23,12 @@ enum class TargetError : std::uint8_t {
   parameter_traversal,    // "..;" or ".;" segments
   stream_suffix,          // "::$" and ":$": a stream of an NTFS file or directory
   trailing_dot_or_space,  // a segment that ends in "." or " ", with or without its ;parameters
-  double_encoding,        // a second decoding would change the path
-  high_bit,               // characters above U+007F
   userinfo,               // absolute-form with user@
   foreign_scheme,         // absolute-form with a scheme other than the listener's
   too_long,               // does not fit the buffer
+  // Reservations: such a target has a canonical form, and whoever forwards it needs a reason.
+  double_encoding,  // a second decoding would change the path
+  high_bit,         // characters above U+007F, in UTF-8
 };
 // A phrase for the log and for --explain: "an encoded slash or backslash in the path".
 std::string_view describe(TargetError error);
@@ -36,7 +37,15 @@ struct CanonicalTarget {
   std::string_view path;   // begins with "/"; pchar escapes decoded, the others in upper-case hex
   std::string_view query;  // with its "?", byte for byte as it came; "" when none
   std::string_view authority;  // of absolute-form, raw, never empty there; "" for origin-form
+  // What the path that was sent had in it. In `path` both are as one decoding leaves them: an
+  // escape of "%", and of what is above U+007F.
+  bool double_encoded = false;
+  bool high_bit = false;
 };
+
+// double_encoding or high_bit for a target that is refused unless an HTTP filter lets it pass; else
+// none.
+TargetError reservation(const CanonicalTarget& target);
 
 // `target` as it stands in the request line (RFC 9112 3.2.1 and 3.2.2); `https`: does it come from
 // a TLS listener. `buffer` receives the path where it differs from what was sent; as long as

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "rules/canonical_target.h"
+#include "rules/http_filter.h"
 #include "rules/judge.h"
 #include "rules/reachability.h"
 #include "settings/shown_text.h"
@@ -52,7 +53,7 @@ class Prover {
       bad(example.request.where, "such a request is refused before the rules are asked: it has " +
                                      std::string(describe(error)));
     } else {
-      judge(example, *listener, authority.name, target.path);
+      judge(example, *listener, authority.name, target);
     }
   }
 
@@ -82,12 +83,12 @@ class Prover {
   }
 
   void judge(const Example& example, std::uint32_t listener, std::string_view name,
-             std::string_view path) {
+             const CanonicalTarget& target) {
     const settings::Listener& through = settings_.listeners[listener];
     const ClientPosition client = table_.locate(*example.from);
-    const auto [answer, decision] = rules::judge(settings_, table_, example.https,
-                                                 {listener, client, name, path, example.method});
-    const Verdict verdict = to_verdict(answer);
+    const auto [answer, decision] = rules::judge(
+        settings_, table_, example.https, {listener, client, name, target.path, example.method});
+    Verdict verdict = to_verdict(answer);
     std::string why = "no rule matches it";
     if (answer == Answer::not_served) {
       why = "listener " + shown(*through.name) + " does not serve that client";
@@ -96,6 +97,16 @@ class Prover {
     } else if (!example.https && through.http->redirect_to_https) {
       why = "listener " + shown(*through.name) + " sends plain HTTP to https";
       if (verdict == Verdict::deny) why += ", but only GET and HEAD for a name that is published";
+    }
+    if (answer == Answer::forward) {
+      std::vector<char> scratch(HttpFilter::kScratchBytes);
+      const Filtered filtered = filter_request(
+          table_.filter_of(decision.rule), {.method = example.method, .target = target}, scratch);
+      if (filtered.refused) {
+        verdict = Verdict::deny;
+        why = named(decision.rule) +
+              " allows it, and is not to forward it: " + describe(*filtered.objection);
+      }
     }
     const bool as_expected =
         (!example.verdict || to_verdict(**example.verdict) == verdict) &&
@@ -126,7 +137,7 @@ class Prover {
 
   void report(const Reach& reach, const ReachProof& proof) {
     using Outcome = ReachProof::Outcome;
-    if (proof.outcome == Outcome::holds) return;
+    if (proof.outcome == Outcome::holds) return note_filters(reach);
     const Location where = reach.site_path.where;
     std::string text;
     if (reach.always) {
@@ -144,6 +155,21 @@ class Prover {
       findings_.warning("expectation-undecided", where,
                         "not proven: " + text + ", depending on what a regex matches",
                         "write the regex as a path where it can be one, or a deny before it");
+    }
+  }
+
+  // What filters look at is not among the parts that the algebra knows.
+  void note_filters(const Reach& reach) {
+    if (!reach.always) return;
+    for (std::uint32_t rule = 0; rule < settings_.rules.size(); ++rule) {
+      const settings::Rule& one = settings_.rules[rule];
+      const HttpFilter* const filter = table_.filter_of(rule);
+      if (!one.enabled || !one.to || *one.to->site != reach.site || filter == nullptr) continue;
+      findings_.note("expectation-past-filter", reach.site_path.where,
+                     "the rules let every such request pass; the HTTP filter of " + named(rule) +
+                         (filter->enforces() ? " may refuse some" : " reports on some"),
+                     "a {request: ...} expectation asks the filter too");
+      return;
     }
   }
 

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "rules/canonical_target.h"
 #include "rules/compiled_policy.h"
+#include "rules/http_filter.h"
 #include "rules/path_tree.h"
 #include "rules/regex_prefix.h"
 #include "rules/source_sets.h"
@@ -126,8 +127,10 @@ class Compiler {
     if (form.way == Way::regex) {
       return {path_key(literal_directory(form.text)), form.way, regex_number(path)};
     }
-    check_canonical(path, path.external, path.where);
-    if (path.internal != path.external) check_canonical(path, path.internal, path.internal_where);
+    check_canonical(rule, path, path.external, path.where);
+    if (path.internal != path.external) {
+      check_canonical(rule, path, path.internal, path.internal_where);
+    }
     return {path_key(form.text), form.way, 0};
   }
 
@@ -139,7 +142,8 @@ class Compiler {
 
   // Requests are compared in their canonical form, and that form goes upstream: a path of the
   // configuration that is not canonical would never match, which for a deny is a hole.
-  void check_canonical(const Path& path, const std::string& text, Location where) {
+  void check_canonical(const Rule& rule, const Path& path, const std::string& text,
+                       Location where) {
     const bool prefix = path.kind == Path::Kind::prefix;
     const std::string whole = prefix ? text + '/' : text;
     std::vector<char> buffer(whole.size() * 3 + 1);
@@ -151,11 +155,34 @@ class Compiler {
           "path-not-canonical", where,
           '"' + shown + "\" can be the path of no request: it has " + std::string(describe(error)),
           "such requests are refused before the rules are asked");
+    } else if (const TargetError kept = refused_reservation(rule, canonical);
+               kept != TargetError::none) {
+      findings_.error(
+          "path-not-canonical", where,
+          '"' + shown + "\" can be the path of no request: it has " + std::string(describe(kept)),
+          "an http_filter lets such requests pass:  " +
+              std::string(kept == TargetError::high_bit ? "block_high_bit: false"
+                                                        : "verify_normalization: false"));
     } else if (canonical.path != whole) {
       findings_.error("path-not-canonical", where,
                       '"' + shown + "\" is not the form in which paths are compared",
                       "write \"" + std::string(canonical.path) + (prefix ? "*\"" : "\""));
     }
+  }
+
+  // What no filter through which such a request could go lets pass: an allow has its own, and a
+  // deny stands before the others'.
+  TargetError refused_reservation(const Rule& rule, const CanonicalTarget& target) const {
+    if (*rule.action == settings::Action::allow) {
+      return rules::refused_reservation(
+          rule.filter == settings::kNoFilter ? nullptr : &settings_.http_filters[rule.filter],
+          target);
+    }
+    TargetError kept = reservation(target);
+    for (const settings::HttpFilter& filter : settings_.http_filters) {
+      if (kept != TargetError::none) kept = rules::refused_reservation(&filter, target);
+    }
+    return kept;
   }
 
   static std::unique_ptr<re2::RE2> make_regex(const std::string& pattern) {

@@ -230,6 +230,7 @@ std::vector<std::string> example_paths(const re2::RE2& regex) {
     std::string buffer(3 * text.size(), '\0');
     CanonicalTarget target;
     if (canonicalize(text, true, buffer, target) != TargetError::none) continue;
+    if (reservation(target) != TargetError::none) continue;
     if (!target.authority.empty()) continue;
     if (re2::RE2::FullMatch(re2::StringPiece(target.path.data(), target.path.size()), regex)) {
       paths.emplace_back(target.path);

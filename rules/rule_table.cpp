@@ -155,6 +155,9 @@ std::shared_ptr<const RuleTable> RuleTable::compile(const settings::Settings& se
                                                     Findings& findings) {
   auto impl =
       std::make_unique<Impl>(Impl{compile_policy(settings, own_addresses, findings), settings});
+  for (const settings::HttpFilter& filter : settings.http_filters) {
+    impl->filters.push_back(HttpFilter::compile(filter, findings));
+  }
   return std::shared_ptr<const RuleTable>(new RuleTable(std::move(impl)));
 }
 
@@ -178,6 +181,11 @@ Decision RuleTable::decide(const Request& request) const {
   }
   const Decision stripped = judge_without_parameters(impl_->policy, request);
   return stripped.verdict == Verdict::allow ? as_sent : stripped;
+}
+
+const HttpFilter* RuleTable::filter_of(std::uint32_t rule) const {
+  const std::uint32_t filter = impl_->settings.rules[rule].filter;
+  return filter == settings::kNoFilter ? nullptr : impl_->filters[filter].get();
 }
 
 const CompiledPolicy& RuleTable::compiled() const { return impl_->policy; }

@@ -12,6 +12,7 @@
 
 #include "base/finding.h"
 #include "base/ip_address.h"
+#include "rules/http_filter.h"
 #include "settings/settings.h"
 
 namespace ocsproxy::rules {
@@ -97,6 +98,10 @@ class RuleTable {
 
   // Is there an enabled allow rule on this listener for this public name (any path, any client)?
   bool publishes(std::uint32_t listener, std::string_view public_name) const;
+
+  // The HTTP filter of a rule, by its index into Settings::rules; null for none. Lives as long as
+  // the table.
+  const HttpFilter* filter_of(std::uint32_t rule) const;
 
   // The table as it lies in memory (rules/compiled_policy.h), for the algebra. Lives as long as
   // the table.

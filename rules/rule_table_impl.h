@@ -9,6 +9,7 @@ namespace ocsproxy::rules {
 struct RuleTable::Impl {
   CompiledPolicy policy;
   const settings::Settings& settings;
+  std::vector<std::shared_ptr<const HttpFilter>> filters{};  // as Settings::http_filters
 };
 
 }  // namespace ocsproxy::rules

@@ -56,6 +56,8 @@ void canonical_target(std::string_view input) {
           "a canonical target is accepted");
   require(second.path == result.path && second.query == result.query,
           "a canonical target stays as it is");
+  require(second.double_encoded <= result.double_encoded && second.high_bit <= result.high_bit,
+          "a reservation is not found later");
   require(second.authority.empty(), "a canonical target is in origin-form");
 
   // An escape more or less in what the client sends changes nothing.

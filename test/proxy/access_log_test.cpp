@@ -82,6 +82,7 @@ AccessRecord full_record() {
   record.mime_type = "text/html; charset=utf-8";
   record.error = &kLate;
   record.dropped_fields = 2;
+  record.filter_report = "query 4711 > 4096";
   record.from_client = 11;
   record.to_client = 22;
   record.to_upstream = 33;
@@ -117,7 +118,7 @@ TEST(AccessLog, W3cColumnsReadAsAnAdministratorOfIsaServerExpects) {
       {"sc-status", "504"},
       {"s-cache-info", "-"},
       {"rule", "OCS rule"},
-      {"FilterInfo", "Fields with _ removed: 2"},
+      {"FilterInfo", "Fields with _ removed: 2; HTTP filter would refuse: query 4711 > 4096"},
       {"cs-Network", "External"},
       {"sc-Network", "-"},
       {"error-info", "upstream timeout (idle) in response_body: nothing came"},
@@ -162,6 +163,7 @@ TEST(AccessLog, JsonSaysTheSame) {
       {"status", 504},
       {"result_code", 10060},
       {"mime_type", "text/html; charset=utf-8"},
+      {"filter_would_refuse", "query 4711 > 4096"},
       {"dropped_fields", 2},
       {"from_client", 11},
       {"to_client", 22},

@@ -37,6 +37,8 @@ constexpr Row kRows[] = {
     {ErrorKind::overloaded, Side::us, Phase::none, 503, 0},
     {ErrorKind::cancelled, Side::us, Phase::response_head, 503, 0},
     {ErrorKind::system, Side::us, Phase::connect, 503, 0},
+    {ErrorKind::filtered, Side::client, Phase::request_head, 403, 12217},
+    {ErrorKind::filtered, Side::upstream, Phase::response_body, 403, 12217},
     {ErrorKind::loop, Side::us, Phase::request_head, 508, 0},
     {ErrorKind::malformed, Side::us, Phase::send_request, 500, 0},
 };

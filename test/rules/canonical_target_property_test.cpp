@@ -50,6 +50,8 @@ TEST(CanonicalTargetProperty, AgreesWithTheOracleAndIsItsOwnCanonicalForm) {
     ++accepted;
     ASSERT_EQ(result.path, expected->path) << escaped(target);
     ASSERT_EQ(result.query, expected->query) << escaped(target);
+    ASSERT_EQ(result.double_encoded, expected->double_encoded) << escaped(target);
+    ASSERT_EQ(result.high_bit, expected->high_bit) << escaped(target);
 
     const std::string again = std::string(result.path) + std::string(result.query);
     std::vector<char> second_buffer(again.size() * 3);
@@ -58,6 +60,9 @@ TEST(CanonicalTargetProperty, AgreesWithTheOracleAndIsItsOwnCanonicalForm) {
         << escaped(target) << " became " << escaped(again);
     ASSERT_EQ(second.path, result.path) << escaped(target);
     ASSERT_EQ(second.query, result.query) << escaped(target);
+    // Who judges it next may see less of what was sent, never more.
+    ASSERT_LE(second.double_encoded, result.double_encoded) << escaped(target);
+    ASSERT_LE(second.high_bit, result.high_bit) << escaped(target);
   }
   // Both answers have to be frequent, or the comparison says little.
   EXPECT_GT(accepted, kTargets / 5);
@@ -79,6 +84,7 @@ TEST(CanonicalTargetProperty, ArbitraryBytesAgreeWithTheOracleToo) {
     ASSERT_EQ(error == TargetError::none, expected.has_value()) << escaped(target);
     if (expected) {
       ASSERT_EQ(result.path, expected->path) << escaped(target);
+      ASSERT_EQ(result.high_bit, expected->high_bit) << escaped(target);
     }
   }
 }

@@ -140,5 +140,49 @@ TEST(Expectations, WhatIsAlwaysReachedIsReachedFromEachAddress) {
                                    "\"pool.local/abs/ext\""));
 }
 
+// --- HTTP filters ---
+
+settings::Settings filtered_subject() {
+  settings::Settings settings = subject();
+  settings::HttpFilter& filter = settings.http_filters.emplace_back();
+  filter.methods.kind = settings::HttpFilter::Words::Kind::allow;
+  filter.methods.words = {{"GET", {}}};
+  settings.rules[1].filter = 0;
+  return settings;
+}
+
+Example example_of(const char* method, const char* target, Example::Verdict verdict) {
+  Example example;
+  example.request = {"as written", {}};
+  example.method = method;
+  example.authority = "www.test";
+  example.target = target;
+  example.from = {IpAddress::parse("198.51.100.7").value(), {}};
+  example.verdict = Located<Example::Verdict>{verdict, {}};
+  return example;
+}
+
+TEST(Expectations, AnExampleThatTheFilterRefusesIsDenied) {
+  settings::Settings settings = filtered_subject();
+  settings.examples = {example_of("GET", "/x", Example::Verdict::allow),
+                       example_of("POST", "/x", Example::Verdict::deny),
+                       example_of("GET", "/%2541", Example::Verdict::deny)};
+  EXPECT_THAT(proven(settings), testing::IsEmpty());
+  settings.examples = {example_of("POST", "/x", Example::Verdict::allow)};
+  EXPECT_THAT(proven(settings),
+              testing::ElementsAre(
+                  "expectation-violated: \"as written\" from 198.51.100.7 is denied: rule \"R1\" "
+                  "allows it, and is not to forward it: method \"POST\""));
+}
+
+TEST(Expectations, WithoutAFilterAnExampleWithAReservedPathIsDenied) {
+  settings::Settings settings = subject();
+  settings.examples = {example_of("GET", "/%c3%a4", Example::Verdict::allow)};
+  EXPECT_THAT(proven(settings),
+              testing::ElementsAre(
+                  "expectation-violated: \"as written\" from 198.51.100.7 is denied: rule \"R1\" "
+                  "allows it, and is not to forward it: a character above U+007F in the path"));
+}
+
 }  // namespace
 }  // namespace ocsproxy::rules

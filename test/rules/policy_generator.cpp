@@ -110,7 +110,8 @@ std::vector<std::string> Generator::edited(std::vector<std::string> rules) {
 bool is_canonical(const std::string& path) {
   std::array<char, 512> buffer{};
   CanonicalTarget target;
-  return canonicalize(path, true, buffer, target) == TargetError::none && target.path == path;
+  return canonicalize(path, true, buffer, target) == TargetError::none && target.path == path &&
+         reservation(target) == TargetError::none;
 }
 
 std::string print(const std::vector<std::string>& rules) {

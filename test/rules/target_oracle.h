@@ -12,6 +12,8 @@ namespace ocsproxy::rules {
 struct OracleTarget {
   std::string path;
   std::string query;
+  bool double_encoded = false;
+  bool high_bit = false;
 };
 
 // `target` in origin-form.
