@@ -30,7 +30,11 @@ std::string answer_text(const Answer& answer, const PolicyFile& policy) {
     const char* const rest = path.kind == settings::Path::Kind::prefix ? "/*" : "";
     text += ", " + path.external + rest + " as " + path.internal + rest;
   }
-  return text + (*rule.delegation == settings::Delegation::none ? ", without credentials" : "");
+  if (*rule.delegation == settings::Delegation::none) text += ", without credentials";
+  if (rule.filter == settings::kNoFilter) return text;
+  return text + (rule.http_filter->empty()
+                     ? ", through an HTTP filter of its own"
+                     : ", through the HTTP filter " + settings::shown(*rule.http_filter));
 }
 
 std::string ways_in(const Difference& difference) {
@@ -40,7 +44,7 @@ std::string ways_in(const Difference& difference) {
 }
 
 std::string counted(const PolicyDiff& diff) {
-  std::array<std::size_t, 5> counts{};
+  std::array<std::size_t, 6> counts{};
   for (const Difference& one : diff.differences) ++counts[static_cast<std::size_t>(one.change)];
   std::string text;
   for (std::size_t i = 0; i < counts.size(); ++i) {

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "net/buffer.h"
 #include "proxy/failure.h"
+#include "proxy/filtering.h"
 #include "proxy/head_parser.h"
 #include "proxy/judgement.h"
 #include "proxy/request_writer.h"
@@ -196,7 +197,7 @@ class Explainer {
     if (rules_asked) trace();
     switch (judged.answer) {
       case rules::Answer::forward:
-        write_upstream_head();
+        if (passes_filter()) write_upstream_head();
         break;
       case rules::Answer::redirect:
       case rules::Answer::to_https:
@@ -211,6 +212,33 @@ class Explainer {
                           "a name that a rule of the listener publishes");
         if (result_.decision.rule == rules::kNoRule) find_near_miss();
         break;
+    }
+  }
+
+  bool passes_filter() {
+    const rules::HttpFilter* const filter = table_.filter_of(result_.decision.rule);
+    const rules::FilteredRequest request = filtered_request(head_, asked_);
+    std::vector<char> scratch(rules::HttpFilter::kScratchBytes);
+    if (filter != nullptr) ask_filter(*filter, request, scratch);
+    const rules::Filtered filtered = rules::filter_request(filter, request, scratch);
+    if (!filtered.refused) return true;
+    if (filter == nullptr) return refuse({400, rules::describe(rules::reservation(asked_.target))});
+    return end(Outcome::refused, filter_failure(filtered.objection->check).status,
+               "the HTTP filter says: " + rules::describe(*filtered.objection));
+  }
+
+  void ask_filter(const rules::HttpFilter& filter, const rules::FilteredRequest& request,
+                  std::span<char> scratch) {
+    using Place = rules::HttpFilter::Place;
+    Explanation::Filter& told = result_.filter.emplace();
+    told.name = *filter.settings().name;
+    told.enforces = filter.enforces();
+    told.looks_further = filter.body_bytes(Place::request_body) != 0 ||
+                         filter.body_bytes(Place::response_body) != 0 ||
+                         filter.looks_at_response_head();
+    for (const rules::FilterCheck check : rules::kRequestChecks) {
+      const auto objection = filter.check_request(check, request, scratch);
+      told.checks.push_back({check, objection ? rules::describe(*objection) : ""});
     }
   }
 

@@ -37,7 +37,7 @@ struct Explanation {
   enum class Outcome : std::uint8_t {
     no_listener,  // nobody listens there: the connection is refused
     not_served,   // the listener is not for clients of this network: the connection is dropped
-    refused,      // the message itself, before any rule is asked
+    refused,      // the message itself, before any rule is asked or after one allowed it
     denied,
     redirected,
     forwarded,
@@ -61,6 +61,19 @@ struct Explanation {
   rules::Decision decision;
   std::vector<rules::RuleTrace> rules;  // by rule; empty when they were not asked
   std::vector<rules::RuleTrace> rules_without_parameters;
+
+  // What the HTTP filter of the rule that allows it says, check by check.
+  struct Filter {
+    struct Answer {
+      rules::FilterCheck check{};
+      std::string objection;  // "": it passes
+    };
+    std::string name;  // "": it stands in the rule
+    bool enforces = true;
+    std::vector<Answer> checks;
+    bool looks_further = false;  // at the request's body, or at the response
+  };
+  std::optional<Filter> filter;
   std::string near_miss;  // a public name that may have been meant; one sentence, "" for none
 
   std::string upstream_head;  // forwarded: with a request id of zeros

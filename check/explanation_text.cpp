@@ -122,7 +122,8 @@ std::string verdict_text(const Explanation& explanation, const Settings& setting
     case Outcome::not_served:
       return "the connection is dropped: " + explanation.reason;
     case Outcome::refused:
-      return "refused with " + std::to_string(explanation.status) + ": " + explanation.reason;
+      return "refused with " + std::to_string(explanation.status) +
+             (by_rule ? ", though allowed" + by : "") + ": " + explanation.reason;
     case Outcome::redirected:
       return "redirected to " + explanation.location + (by_rule ? by : " by the listener");
     case Outcome::forwarded:
@@ -182,6 +183,38 @@ std::string upstream_text(const Explanation& explanation, const Settings& settin
     rest.remove_prefix(end + 2);
   }
   return text;
+}
+
+std::string filter_text(const Explanation::Filter& filter) {
+  const bool objects = std::ranges::any_of(
+      filter.checks, [](const auto& answer) { return !answer.objection.empty(); });
+  std::string text =
+      "HTTP filter: " + (filter.name.empty() ? "the rule's own" : shown(filter.name));
+  text += !objects          ? ", lets it pass\n"
+          : filter.enforces ? ", refuses it\n"
+                            : ", only reports what it would refuse\n";
+  for (const auto& [check, objection] : filter.checks) {
+    text.append("  ").append(rules::to_string(check)).append(": ");
+    text.append(objection.empty() ? "passes" : objection).append("\n");
+  }
+  if (filter.looks_further) text += "  it looks at bodies or responses too, which are not known\n";
+  return text;
+}
+
+void write_filter(JsonWriter& json, const Explanation::Filter& filter) {
+  json.key("http_filter").begin_object();
+  if (!filter.name.empty()) json.field("name", filter.name);
+  json.field("mode", filter.enforces ? "enforce" : "report");
+  json.key("checks").begin_array();
+  for (const auto& [check, objection] : filter.checks) {
+    json.begin_object().field("check", rules::to_string(check));
+    json.key("passes").boolean(objection.empty());
+    if (!objection.empty()) json.field("objection", objection);
+    json.end_object();
+  }
+  json.end_array();
+  json.key("looks_further").boolean(filter.looks_further);
+  json.end_object();
 }
 
 std::string_view outcome_name(Outcome outcome) {
@@ -251,6 +284,7 @@ std::string explanation_text(const Explanation& explanation, const Question& que
             rules_text({explanation.rules_without_parameters, explanation.path_without_parameters},
                        explanation, question, settings);
   }
+  if (explanation.filter) text += filter_text(*explanation.filter);
   if (explanation.outcome == Outcome::forwarded) text += upstream_text(explanation, settings);
   return text;
 }
@@ -285,6 +319,7 @@ std::string explanation_json(const Explanation& explanation, const Question& que
                 {explanation.rules_without_parameters, explanation.path_without_parameters},
                 explanation, question, settings);
   }
+  if (explanation.filter) write_filter(json, *explanation.filter);
   if (explanation.outcome == Outcome::forwarded) {
     const settings::Target& to = *settings.rules[explanation.decision.rule].to;
     json.key("upstream").begin_object().field("site", *to.site).field("port", *to.port);

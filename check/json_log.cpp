@@ -16,7 +16,7 @@ struct Member {
   std::string_view name;
   LogField field;
 };
-constexpr std::array<Member, 10> kMembers{{{"client_ip", LogField::client},
+constexpr std::array<Member, 11> kMembers{{{"client_ip", LogField::client},
                                            {"method", LogField::method},
                                            {"url", LogField::url},
                                            {"protocol", LogField::protocol},
@@ -25,7 +25,8 @@ constexpr std::array<Member, 10> kMembers{{{"client_ip", LogField::client},
                                            {"action", LogField::action},
                                            {"status", LogField::status},
                                            {"site", LogField::site},
-                                           {"error_phase", LogField::error_phase}}};
+                                           {"error_phase", LogField::error_phase},
+                                           {"error_kind", LogField::error_kind}}};
 
 // Where a name stands in kMemberAt: no two of them in one place.
 constexpr std::size_t kPlaces = 32;

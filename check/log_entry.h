@@ -29,8 +29,9 @@ enum class LogField : std::uint8_t {
   site,
   error,        // W3C
   error_phase,  // JSON
+  error_kind,   // JSON
 };
-inline constexpr std::size_t kLogFields = 12;
+inline constexpr std::size_t kLogFields = 13;
 
 // Views into the line, as it spells them.
 struct LogEntry {

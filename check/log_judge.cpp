@@ -14,6 +14,8 @@ namespace ocsproxy {
 namespace {
 
 constexpr std::string_view kRedirectStatus = "302";
+// What ISA Server logs in place of a status.
+constexpr std::string_view kFilteredStatus = "12217";
 
 Outcome outcome_of(rules::Answer answer) {
   switch (answer) {
@@ -41,6 +43,17 @@ bool was_refused(const LogEntry& entry) {
   return entry.form == LogForm::w3c && error.substr(0, error.find(": ")).ends_with(phase);
 }
 
+// A rule allowed it, and its HTTP filter did not.
+bool was_filtered(const LogEntry& entry) {
+  if (!iequals(entry[LogField::action], "Denied")) return false;
+  if (entry.form == LogForm::isa) return entry[LogField::status] == kFilteredStatus;
+  const std::string_view filtered = to_string(ErrorKind::filtered);
+  if (entry.form == LogForm::json) return entry[LogField::error_kind] == filtered;
+  const std::string_view error = entry[LogField::error];
+  const std::size_t side = error.find(' ');
+  return side != std::string_view::npos && error.substr(side + 1).starts_with(filtered);
+}
+
 bool is_raw(char c) { return c <= ' ' || c > '~'; }
 
 }  // namespace
@@ -49,6 +62,7 @@ bool is_raw(char c) { return c <= ' ' || c > '~'; }
 struct LogJudge::Message {
   rules::ClientPosition client;
   bool secure = false;
+  bool is_cut = false;  // the query is longer than it was logged
   RequestHead head;
   Refusal refusal;
   ExaminedRequest asked;  // empty after a refusal
@@ -57,6 +71,7 @@ struct LogJudge::Message {
   std::string target_buffer;
   std::string path = std::string(kMaxTargetBytes, '\0');
   std::array<char, kHostBytes> host{};
+  std::string scratch = std::string(rules::HttpFilter::kScratchBytes, '\0');
 
   std::optional<Unjudged> read(const LogEntry& entry);
   bool has_port(const settings::Listener& listener, std::uint16_t port) const {
@@ -69,10 +84,8 @@ struct LogJudge::Message {
 std::optional<Unjudged> LogJudge::Message::read(const LogEntry& entry) {
   const std::string_view logged = entry[LogField::url];
   const bool is_ours = entry.form != LogForm::isa;
-  if (is_ours && LogLine::is_cut(logged, kMaxLoggedUrl) &&
-      logged.find('?') == std::string_view::npos) {
-    return Unjudged::cut_url;
-  }
+  is_cut = is_ours && LogLine::is_cut(logged, kMaxLoggedUrl);
+  if (is_cut && logged.find('?') == std::string_view::npos) return Unjudged::cut_url;
   const std::string_view url = unescaped(logged, entry.form, url_buffer);
   // Such bytes ISA Server decoded for the log; what the client sent is not known.
   if (!is_ours && std::ranges::any_of(url, is_raw)) return Unjudged::no_request;
@@ -143,7 +156,8 @@ LogJudge::~LogJudge() = default;
 std::optional<Unjudged> LogJudge::judge(const LogEntry& entry, Judged& judged) {
   const std::string_view service = entry[LogField::service];
   if (!service.empty() && service != "w3reverseproxy") return Unjudged::not_publishing;
-  if (was_refused(entry)) return Unjudged::refused_then;
+  const bool filtered = was_filtered(entry);
+  if (!filtered && was_refused(entry)) return Unjudged::refused_then;
   const auto then = read_outcome(entry);
   if (!then) return Unjudged::no_outcome;
   judged.then = *then;
@@ -158,6 +172,12 @@ std::optional<Unjudged> LogJudge::judge(const LogEntry& entry, Judged& judged) {
   if (message.refusal) message.asked = {};
   if (const auto why = find_listener(entry)) return why;
   judged.now = judge_at(chosen_);
+  // Rules do not look at the query, and filters do.
+  if (message.is_cut && judged.now.outcome == Outcome::allowed &&
+      table_.filter_of(judged.now.rule) != nullptr) {
+    return Unjudged::cut_url;
+  }
+  if (filtered && judged.now.outcome == Outcome::allowed) return Unjudged::filtered_then;
   compare(entry, judged);
   return std::nullopt;
 }
@@ -215,6 +235,17 @@ Now LogJudge::judge_at(std::uint32_t listener) const {
                                                 .public_name = message.asked.host.authority.name,
                                                 .path = message.asked.target.path,
                                                 .method = message.head.method});
+  if (answer == rules::Answer::forward) {
+    // The URL and the method are what the log has of all that a filter looks at.
+    const rules::Filtered filtered = rules::filter_request(
+        table_.filter_of(decision.rule),
+        {.method = message.head.method, .target = message.asked.target}, message_->scratch);
+    if (filtered.refused) {
+      return {.outcome = Outcome::refused,
+              .rule = decision.rule,
+              .reason = rules::describe(filtered.objection->check)};
+    }
+  }
   return {.outcome = outcome_of(answer), .rule = decision.rule};
 }
 

@@ -21,7 +21,7 @@ enum class Outcome : std::uint8_t {
   redirected,  // where a rule says
   to_https,    // by the listener
   not_served,  // now: the listener is not for this client, or has no such port
-  refused,     // now: the message itself, before any rule
+  refused,     // now: the message itself, before any rule, or by the rule's HTTP filter
 };
 
 // Why a line is not judged.
@@ -40,6 +40,7 @@ enum class Unjudged : std::uint8_t {
   no_request,
   cut_url,
   no_outcome,
+  filtered_then,  // by an HTTP filter, and today's may look at what the log does not have
   unknown_listener,
   no_listener,
   many_listeners,

@@ -148,7 +148,19 @@ class Comparison {
       if (mapped(old_path, path) != mapped(new_path, path)) return Change::target;
     }
     if (*old_rule.delegation != *new_rule.delegation) return Change::authentication;
-    return std::nullopt;
+    return same_filter(old_rule, new_rule) ? std::nullopt : std::optional(Change::filter);
+  }
+
+  bool same_filter(const Rule& before, const Rule& now) const {
+    const auto of = [this](std::uint32_t policy, const Rule& rule) {
+      return rule.filter == settings::kNoFilter
+                 ? nullptr
+                 : &space_.policies()[policy].settings->http_filters[rule.filter];
+    };
+    const settings::HttpFilter* const a = of(kBefore, before);
+    const settings::HttpFilter* const b = of(kNow, now);
+    if (a == nullptr || b == nullptr) return a == b;
+    return settings::same_effect(*a, *b);
   }
 
   const std::string& pattern(std::uint32_t policy, std::uint32_t regex) const {
@@ -286,8 +298,8 @@ class Comparison {
 }  // namespace
 
 std::string_view to_string(Change change) {
-  static constexpr std::array<std::string_view, 5> kNames{"opened", "closed", "target",
-                                                          "authentication", "answer"};
+  static constexpr std::array<std::string_view, 6> kNames{"opened",         "closed", "target",
+                                                          "authentication", "filter", "answer"};
   return kNames[static_cast<std::size_t>(change)];
 }
 
@@ -301,6 +313,8 @@ std::string_view describe(Change change) {
       return "allowed, and goes elsewhere now";
     case Change::authentication:
       return "allowed, and credentials are treated otherwise now";
+    case Change::filter:
+      return "allowed, through another HTTP filter now; which of these it refuses is not compared";
     case Change::answer:
       return "not allowed, and answered otherwise now";
   }

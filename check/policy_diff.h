@@ -18,6 +18,7 @@ enum class Change : std::uint8_t {
   closed,          // allowed before, denied now
   target,          // allowed, and goes elsewhere or by other means
   authentication,  // allowed, and credentials are treated otherwise
+  filter,          // allowed, and another HTTP filter decides what of it passes
   answer,          // denied, and the client is told otherwise: the redirect is another one
 };
 std::string_view to_string(Change change);
@@ -64,7 +65,8 @@ struct PolicyDiff {
 };
 
 // `space` is of two policies: before and now. Compared is who is allowed what, where that goes
-// (site, addresses, port, TLS, the path there) and how it authenticates; timeouts, limits,
+// (site, addresses, port, TLS, the path there) and how it authenticates; and whether the HTTP
+// filter has the same effect, not which requests another one refuses. Timeouts, limits,
 // certificates and where listeners listen are not. Of a listener that sends plain HTTP to https in
 // both, that answer is not compared either: it follows from the names that are published.
 PolicyDiff compare_policies(const rules::RequestSpace& space);

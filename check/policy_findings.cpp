@@ -5,6 +5,7 @@ namespace ocsproxy {
 void check_policy(const Subject& subject, Findings& findings) {
   check_listeners(subject, findings);
   check_unused(subject, findings);
+  check_filters(subject, findings);
   const auto& rules = subject.settings().rules;
   for (std::uint32_t number = 0; number < rules.size(); ++number) {
     const settings::Rule& rule = rules[number];
@@ -15,6 +16,7 @@ void check_policy(const Subject& subject, Findings& findings) {
     if (!rule.to) continue;
     check_target(subject, rule, findings);
     check_communications(subject, number, findings);
+    check_filter_of(subject, number, findings);
   }
 }
 

@@ -15,6 +15,10 @@ void check_listeners(const Subject& subject, Findings& findings);
 // Networks and roots that nothing uses.
 void check_unused(const Subject& subject, Findings& findings);
 
+// HTTP filters by themselves, and the one of an allow, whose index `number` is.
+void check_filters(const Subject& subject, Findings& findings);
+void check_filter_of(const Subject& subject, std::uint32_t number, Findings& findings);
+
 // Who may ask: `from` and `except_from` against the networks of the listener.
 void check_sources(const Subject& subject, const settings::Rule& rule, Findings& findings);
 void check_public_names(const settings::Rule& rule, Findings& findings);

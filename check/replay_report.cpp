@@ -31,6 +31,9 @@ constexpr std::array<Reason, kUnjudged> kReasons{
      {"no-request", "there is no URL of http or https with its method, as a client sent it"},
      {"cut-url", "the URL is longer than a log line has room for, so its end is not known"},
      {"no-outcome", "the log does not say whether a rule allowed it"},
+     {"filtered-then",
+      "an HTTP filter refused it, and the log does not have all that the filter of the rule that "
+      "allows it now looks at"},
      {"unknown-listener",
       "it came to a listener that the configuration does not have: name the one that takes its "
       "place with --listener"},
@@ -72,7 +75,9 @@ std::string now_text(const Now& now, const PolicyFile& policy) {
     case Outcome::not_served:
       return "not served: the listener has no such port, or is not for this client";
     case Outcome::refused:
-      return "refused before any rule: " + std::string(now.reason);
+      if (now.rule == rules::kNoRule) return "refused before any rule: " + std::string(now.reason);
+      return rule_text(policy, now.rule) +
+             " allows, and is not to forward it: " + std::string(now.reason);
   }
   return {};
 }
@@ -111,7 +116,7 @@ std::string unjudged_text(const ReplayResult& result, std::size_t why) {
 }
 
 std::string summary(const ReplayResult& result) {
-  std::array<std::uint64_t, 5> changes{};
+  std::array<std::uint64_t, 6> changes{};
   for (const auto& [group, examples] : result.groups) {
     if (group.change) changes[static_cast<std::size_t>(*group.change)] += examples.lines;
   }

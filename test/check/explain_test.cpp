@@ -204,5 +204,115 @@ TEST_F(Explain, JsonHasWhatWasAskedAndWantedOfEachRule) {
               HasSubstr("\"path_without_parameters\": \"/x\",\n  \"rules_without_parameters\""));
 }
 
+// --- HTTP filters ---
+
+constexpr const char* kFiltered = R"(
+networks: {Internal: [10.0.0.0/8]}
+trusted_roots: [certs/root.pem]
+listeners:
+  - name: Edge
+    networks: [External]
+    addresses: [203.0.113.10]
+    https: {certificates: [{chain: certs/web.pem, key: certs/web.key}]}
+http_filters:
+  - name: Narrow
+    max_query_length: 4
+    extensions: {deny: [.exe]}
+    request_headers: {deny: [X-Bad]}
+    signatures: [{name: Dots, in: url, pattern: '\.\.\.'}, {name: Body, in: request_body, pattern: a}]
+rules:
+  - {name: Strict, action: allow, listener: Edge, from: [External], public_names: [www.example.com], paths: [/strict/*], to: {site: app.example.local}, http_filter: Narrow}
+  - {name: Lax, action: allow, listener: Edge, from: [External], public_names: [www.example.com], paths: [/lax/*], to: {site: app.example.local}, http_filter: {mode: report, verify_normalization: false, methods: {allow: [GET]}}}
+  - {name: Plain, action: allow, listener: Edge, from: [External], public_names: [www.example.com], paths: [/plain/*], to: {site: app.example.local}}
+)";
+
+class ExplainFilter : public testing::Test {
+ protected:
+  Explanation ask(const std::string& path, const char* method = "GET",
+                  std::vector<std::string> headers = {}) {
+    const Configuration& read = *checked_.configuration;
+    question_ = {"https://www.example.com" + path, IpAddress::parse("198.51.100.9").value(), method,
+                 std::move(headers)};
+    auto explanation =
+        explain({read.settings, *read.table, read.certificates}, test::machine(), question_);
+    EXPECT_TRUE(explanation);
+    return *std::move(explanation);
+  }
+  std::string text(const Explanation& explanation) {
+    return explanation_text(explanation, question_, checked_.configuration->settings);
+  }
+  std::string json(const Explanation& explanation) {
+    return explanation_json(explanation, question_, checked_.configuration->settings);
+  }
+
+  const test::Checked checked_ = test::check({{"conf/a.yaml", kFiltered}});
+  Question question_;
+};
+
+TEST_F(ExplainFilter, ShowsEachCheckOfARequestThatPasses) {
+  const Explanation explanation = ask("/strict/a?b");
+  EXPECT_EQ(explanation.outcome, Outcome::forwarded);
+  EXPECT_THAT(text(explanation), HasSubstr(R"(HTTP filter: "Narrow", lets it pass
+  header_length: passes
+  url_length: passes
+  query_length: passes
+  payload_length: passes
+  normalization: passes
+  high_bit: passes
+  method: passes
+  extension: passes
+  request_header: passes
+  signature: passes
+  it looks at bodies or responses too, which are not known
+upstream: )"));
+}
+
+TEST_F(ExplainFilter, SaysWhyOneIsRefusedThoughARuleAllowsIt) {
+  const Explanation explanation = ask("/strict/a.exe?12345", "GET", {"X-Bad: 1"});
+  EXPECT_EQ(explanation.outcome, Outcome::refused);
+  EXPECT_EQ(explanation.status, 414);
+  EXPECT_THAT(
+      text(explanation),
+      AllOf(HasSubstr("verdict: refused with 414, though allowed by rule 1 \"Strict\": the "
+                      "HTTP filter says: query 5 > 4\n"),
+            HasSubstr("HTTP filter: \"Narrow\", refuses it\n"),
+            HasSubstr("  query_length: query 5 > 4\n"),
+            HasSubstr("  extension: extension \".exe\"\n"),
+            HasSubstr("  request_header: header \"X-Bad\"\n"), Not(HasSubstr("upstream:"))));
+  EXPECT_THAT(json(explanation), HasSubstr(R"("http_filter": {
+    "name": "Narrow",
+    "mode": "enforce",
+    "checks": [)"));
+  EXPECT_THAT(json(explanation), HasSubstr(R"("check": "query_length",
+        "passes": false,
+        "objection": "query 5 > 4"
+      },
+      {
+        "check": "payload_length",
+        "passes": true
+      })"));
+}
+
+TEST_F(ExplainFilter, SaysWhatOnlyIsReported) {
+  const Explanation explanation = ask("/lax/%2541", "PUT");
+  EXPECT_EQ(explanation.outcome, Outcome::forwarded);
+  EXPECT_THAT(text(explanation),
+              AllOf(HasSubstr("HTTP filter: the rule's own, only reports what it would refuse\n"),
+                    HasSubstr("  normalization: passes\n"), HasSubstr("  method: method \"PUT\"\n"),
+                    HasSubstr("  PUT /lax/%2541 HTTP/1.1\n")));
+  EXPECT_EQ(ask("/lax/%c3%a4").outcome, Outcome::refused);
+}
+
+TEST_F(ExplainFilter, WithoutOneReservedPathsAreRefused) {
+  const Explanation explanation = ask("/plain/%2541");
+  EXPECT_EQ(explanation.outcome, Outcome::refused);
+  EXPECT_EQ(explanation.status, 400);
+  EXPECT_FALSE(explanation.filter);
+  EXPECT_THAT(text(explanation),
+              HasSubstr("refused with 400, though allowed by rule 3 \"Plain\": a "
+                        "doubly encoded character in the path\n"));
+  EXPECT_EQ(ask("/none/%2541").outcome, Outcome::denied);
+}
+
 }  // namespace
 }  // namespace ocsproxy

@@ -178,5 +178,62 @@ TEST(PolicyDiff, WhatANetworkLacksIsSaidWhereThatIsShorter) {
       testing::HasSubstr("  from      External (but not 198.51.100.0/24)\n"));
 }
 
+void add_filter(settings::Settings& settings, auto change) {
+  settings::HttpFilter& filter = settings.http_filters.emplace_back();
+  change(filter);
+  settings.rules[0].filter = static_cast<std::uint32_t>(settings.http_filters.size() - 1);
+}
+
+TEST(PolicyDiff, NeverCallsItTheSameWhenFiltersDiffer) {
+  const Lines allow = {"allow web from External names www.test paths /a/*"};
+  const Edit plain = [](settings::Settings& settings) { add_filter(settings, [](auto&) {}); };
+  const Edit short_urls = [](settings::Settings& settings) {
+    add_filter(settings, [](auto& filter) {
+      filter.name = {"Short", {}};
+      filter.max_url_length = {100, {}};
+    });
+    settings.rules[0].http_filter = {"Short", {}};
+  };
+  EXPECT_EQ(
+      report(allow, allow, plain, short_urls),
+      "filter: allowed, through another HTTP filter now; which of these it refuses is not "
+      "compared\n"
+      "  listener  web (https)\n"
+      "  names     www.test\n"
+      "  paths     /a/*\n"
+      "  methods   any method\n"
+      "  from      External\n"
+      "  before    rule \"R0\" (old.yaml:1) allows, to https://pool.local:443, through an HTTP "
+      "filter of its own\n"
+      "  now       rule \"R0\" (new.yaml:1) allows, to https://pool.local:443, through the "
+      "HTTP filter \"Short\"\n"
+      "  example   GET https://www.test/a from 203.0.113.9\n"
+      "\n"
+      "1 difference: 1 filter\n");
+  EXPECT_THAT(report(allow, allow, nullptr, plain), testing::HasSubstr("1 difference: 1 filter"));
+  EXPECT_THAT(report(allow, allow, plain, nullptr), testing::HasSubstr("1 difference: 1 filter"));
+}
+
+TEST(PolicyDiff, CallsFiltersOfTheSameEffectTheSame) {
+  const Lines allow = {"allow web from External names www.test"};
+  const Edit own = [](settings::Settings& settings) {
+    add_filter(settings, [](auto& filter) {
+      filter.signatures.push_back(
+          {.where = {}, .name = {"A", {}}, .place = {}, .pattern = {"a", {}}});
+    });
+  };
+  const Edit named = [](settings::Settings& settings) {
+    settings.http_filters.emplace_back();
+    add_filter(settings, [](auto& filter) {
+      filter.name = {"Other", {0, 7, 1}};
+      filter.max_url_length = {10240, {0, 8, 1}};
+      filter.signatures.push_back(
+          {.where = {0, 9, 1}, .name = {"A", {}}, .place = {}, .pattern = {"a", {}}});
+    });
+    settings.rules[0].http_filter = {"Other", {}};
+  };
+  EXPECT_EQ(report(allow, allow, own, named), kSame);
+}
+
 }  // namespace
 }  // namespace ocsproxy

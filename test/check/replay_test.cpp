@@ -286,5 +286,64 @@ TEST(Replay, ChangesOfMoreKindsThanAreKeptApartAreCounted) {
   EXPECT_EQ(result.changed(), Replay::kMostGroups + kMore);
 }
 
+// --- HTTP filters: the log has the URL and the method of all that they look at ---
+
+std::string filtered_verdict(const std::string& columns, const char* fields = kFields) {
+  const auto policy = make_policy(kAllow);
+  settings::HttpFilter& filter = policy->settings.http_filters.emplace_back();
+  filter.max_query_length = {4, {}};
+  filter.verify_normalization = {false, {}};
+  policy->settings.rules[1].filter = 0;
+  policy->table = rules::RuleTable::compile(policy->settings, {}, policy->findings);
+  return last_line(replay(*policy, fields + line(columns)), *policy);
+}
+
+TEST(Replay, AsksTheFilterOfTheRuleThatAllowsARequest) {
+  const struct {
+    std::string columns, outcome;
+  } kTable[] = {
+      {"192.0.2.1 GET https://www.test/?1234 https web R1 Allowed 200 pool.local -",
+       "with the same outcome"},
+      {"192.0.2.1 GET https://www.test/?12345 https web R1 Allowed 200 pool.local -", "closed"},
+      {"192.0.2.1 GET https://www.test/%2541 https web R1 Allowed 200 pool.local -",
+       "with the same outcome"},
+      {"192.0.2.1 GET https://www.test/%c3%a4 https web R1 Allowed 200 pool.local -", "closed"},
+      // Refused by a filter then.
+      {"192.0.2.1 GET https://www.test/?12345 https web R1 Denied 414 - "
+       "client~filtered~in~request_head:~query~5~>~4",
+       "with the same outcome"},
+      {"192.0.2.1 GET https://www.test/abs/int https web R1 Denied 414 - "
+       "client~filtered~in~request_head:~query~5~>~4",
+       "with the same outcome"},
+      {"192.0.2.1 GET https://www.test/ https web R1 Denied 403 - "
+       "upstream~filtered~in~response_body:~a~Windows~executable",
+       "not judged"},
+      {"192.0.2.1 GET https://www.test/ https web R0 Denied 403 - -", "opened"},
+      {"192.0.2.1 GET https://www.test/?" + std::string(4073, 'a') +
+           "... https web R1 Allowed 200 pool.local -",
+       "closed"},
+  };
+  for (const auto& row : kTable) {
+    EXPECT_EQ(filtered_verdict(row.columns), "1 request: 1 " + row.outcome) << row.columns;
+  }
+  // Of ISA Server the status says it.
+  EXPECT_EQ(
+      filtered_verdict("192.0.2.1 - - https GET https://www.test/ 12217 R1 Denied", kIsaFields),
+      "1 request: 1 not judged");
+}
+
+TEST(Replay, SaysWhatTheFilterObjectsTo) {
+  const auto policy = make_policy({"allow web names www.test"});
+  policy->settings.http_filters.emplace_back().max_query_length = {4, {}};
+  policy->settings.rules[0].filter = 0;
+  policy->table = rules::RuleTable::compile(policy->settings, {}, policy->findings);
+  const std::string log =
+      kFields + line("192.0.2.1 GET https://www.test/?12345 https web R0 Allowed 200 pool.local -");
+  EXPECT_THAT(
+      replay_as_text(replay(*policy, log), *policy),
+      testing::HasSubstr("  now       rule \"R0\" (new.yaml:1) allows, and is not to forward "
+                         "it: the query is longer than the HTTP filter allows\n"));
+}
+
 }  // namespace
 }  // namespace ocsproxy
