@@ -37,8 +37,20 @@ EXCHANGES = {
                             b"HTTP/1.1 302 Found\r\nLocation: https://pool.example.internal/b\r\n"
                             b"Set-Cookie: a=b; Path=/; Domain=pool.example.internal\r\n"
                             b"Content-Length: 0\r\n\r\n"),
+    "through a filter": (b"GET /filtered/a.htm?b=%20c HTTP/1.1\r\nHost: %s\r\nUser-Agent: test\r\n\r\n",
+                         b"HTTP/1.1 200 OK\r\nServer: it\r\nContent-Length: 1024\r\n\r\n"
+                         + b"x" * KIBI),
+    "upload through a filter": (
+        b"POST /filtered/a.htm HTTP/1.1\r\nHost: %s\r\nContent-Length: 4096\r\n\r\n" + b"x" * 4096,
+        b"HTTP/1.1 204 No Content\r\n\r\n"),
     "denied": (b"GET /closed/x HTTP/1.1\r\nHost: %s\r\n\r\n", None),
 }
+
+FILTER = {"methods": {"allow": ["GET", "POST"]}, "extensions": {"deny": [".exe"]},
+          "request_headers": {"deny": ["X-Bad"]}, "block_windows_executables": True,
+          "server_header": {"replace": "web"},
+          "signatures": [{"name": place, "in": place, "pattern": "evil[0-9]"} for place in (
+              "url", "request_headers", "response_headers", "request_body", "response_body")]}
 
 
 class Counted:
@@ -65,6 +77,8 @@ class Counted:
                 [listener(self.address, http=self.port) if plain else
                  listener(self.address, https=self.port, certificates=[pki.public])],
                 [configuration.deny("/closed/*", public_names=[PUBLIC_NAME]),
+                 allow(self.site.port, "Filtered", paths=["/filtered/*"], http_filter=FILTER,
+                       bridging="http" if plain else "https"),
                  allow(self.site.port, bridging="http" if plain else "https")],
                 roots=[pki.root], workers=1),
             environment={"LD_PRELOAD": str(preloaded), "COUNT_COSTS": str(path)}))

@@ -39,5 +39,9 @@ TEST(Corpus, EveryPropertyHoldsForConfigurations) {
   EXPECT_GT(run_corpus("configuration", configuration), 5U);
 }
 
+TEST(Corpus, EveryPropertyHoldsForHttpFilters) {
+  EXPECT_GT(run_corpus("http_filter", http_filter), 10U);
+}
+
 }  // namespace
 }  // namespace ocsproxy::fuzz

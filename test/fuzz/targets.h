@@ -15,6 +15,7 @@ void response_head(std::string_view input);
 void chunked(std::string_view input);
 void canonical_target(std::string_view input);
 void configuration(std::string_view input);
+void http_filter(std::string_view input);
 
 inline void require(bool holds, std::string_view property) {
   if (holds) return;
