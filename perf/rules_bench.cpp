@@ -3,10 +3,13 @@
 // 64 the search alone is measured.
 #include <array>
 #include <random>
+#include <string>
+#include <vector>
 
 #include <benchmark/benchmark.h>
 
 #include "rules/canonical_target.h"
+#include "rules/http_filter.h"
 #include "rules/rule_table.h"
 
 namespace {
@@ -130,6 +133,45 @@ void canonicalize_target(benchmark::State& state, std::string_view target) {
   }
 }
 
+// A request of a browser through a filter with that many signatures, half of them for the URL.
+void filter_head(benchmark::State& state) {
+  settings::HttpFilter settings;
+  settings.request_headers = {{"X-Bad", {}}, {"X-Worse", {}}};
+  for (std::int64_t i = 0; i < state.range(0); ++i) {
+    const auto place = i % 2 == 0 ? settings::HttpFilter::Place::url
+                                  : settings::HttpFilter::Place::request_headers;
+    settings.signatures.push_back({.where = {},
+                                   .name = {"S" + std::to_string(i), {}},
+                                   .place = {place, {}},
+                                   .pattern = {"attack" + std::to_string(i) + "\\s*[({]", {}}});
+  }
+  Findings findings;
+  const auto filter = HttpFilter::compile(settings, findings);
+  static constexpr std::array<HeadField, 8> kFields{{
+      {"Host", "ocsweb.contoso.com"},
+      {"User-Agent", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36"},
+      {"Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"},
+      {"Accept-Language", "en-GB,en;q=0.7,de;q=0.3"},
+      {"Accept-Encoding", "gzip, deflate, br"},
+      {"Cookie", "session=3f2a8c3f2a8c3f2a8c3f2a8c3f2a8c; theme=dark; consent=1"},
+      {"Referer", "https://ocsweb.contoso.com/Conf/Ext/3f2a8c/"},
+      {"Connection", "keep-alive"},
+  }};
+  const CanonicalTarget target{.path = "/Conf/Ext/3f2a8c/content/slide-0017.png",
+                               .query = "?version=12&size=large",
+                               .authority = {}};
+  const FilteredRequest request{.method = "GET",
+                                .target = target,
+                                .fields = {.list = kFields.data(),
+                                           .size = kFields.size(),
+                                           .at = [](const void* list, std::size_t index) {
+                                             return static_cast<const HeadField*>(list)[index];
+                                           }}};
+  std::vector<char> scratch(HttpFilter::kScratchBytes);
+  for (auto _ : state) benchmark::DoNotOptimize(filter->check_request(request, scratch));
+}
+
+BENCHMARK(filter_head)->ArgName("signatures")->Arg(0)->Arg(1)->Arg(50);
 BENCHMARK(decide)
     ->ArgNames({"shape", "rules", "requests"})
     ->ArgsProduct({{kNames, kPaths, kAddresses, kWildcards, kRegexes, kMixed},
