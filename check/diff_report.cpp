@@ -10,20 +10,21 @@ namespace {
 
 constexpr std::uint32_t kBefore = 0, kNow = 1;
 
-std::string_view word(Answer::Kind kind) {
+std::string_view word(PolicyAnswer::Kind kind) {
   static constexpr std::array<std::string_view, 5> kWords{"not-served", "deny", "redirect",
                                                           "to-https", "allow"};
   return kWords[static_cast<std::size_t>(kind)];
 }
 
-std::string answer_text(const Answer& answer, const PolicyFile& policy) {
-  if (answer.kind == Answer::Kind::not_served) return "not served: the listener is not for them";
-  if (answer.kind == Answer::Kind::to_https) return "the listener sends them to https";
+std::string answer_text(const PolicyAnswer& answer, const PolicyFile& policy) {
+  if (answer.kind == PolicyAnswer::Kind::not_served)
+    return "not served: the listener is not for them";
+  if (answer.kind == PolicyAnswer::Kind::to_https) return "the listener sends them to https";
   if (answer.rule == rules::kNoRule) return "no rule matches, so it is denied";
   const settings::Rule& rule = policy.settings.rules[answer.rule];
   const std::string who = rule_text(policy, answer.rule);
-  if (answer.kind == Answer::Kind::deny) return who + " denies";
-  if (answer.kind == Answer::Kind::redirect) return who + " redirects to " + *rule.redirect;
+  if (answer.kind == PolicyAnswer::Kind::deny) return who + " denies";
+  if (answer.kind == PolicyAnswer::Kind::redirect) return who + " redirects to " + *rule.redirect;
   const settings::Path& path = rule.paths[answer.path];
   std::string text = who + " allows, to " + site_text(rule);
   if (path.internal != path.external) {
@@ -57,10 +58,10 @@ std::string counted(const PolicyDiff& diff) {
 
 // Networks are called as in the policy in which the requests get through.
 std::uint32_t side_to_describe(const Difference& difference) {
-  return difference.now.kind == Answer::Kind::not_served ? kBefore : kNow;
+  return difference.now.kind == PolicyAnswer::Kind::not_served ? kBefore : kNow;
 }
 
-void write_answer(JsonWriter& json, std::string_view key, const Answer& answer,
+void write_answer(JsonWriter& json, std::string_view key, const PolicyAnswer& answer,
                   const PolicyFile& policy) {
   json.key(key).begin_object().field("answer", word(answer.kind));
   if (answer.rule != rules::kNoRule) write_rule(json, policy, answer.rule);

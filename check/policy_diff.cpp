@@ -69,11 +69,11 @@ class Comparison {
 
  private:
   // What the area's requests may get on one way in: one answer, or what regexes leave possible.
-  using Answers = std::vector<Answer>;
+  using Answers = std::vector<PolicyAnswer>;
   struct Verdicts {
     std::optional<Change> change;
     bool partly = false, undecided = false;
-    Answer before, now;
+    PolicyAnswer before, now;
     std::string path = {};  // of a request that gets these; "": that of the area's witness
 
     friend bool operator==(const Verdicts&, const Verdicts&) = default;
@@ -84,13 +84,13 @@ class Comparison {
     if (number == rules::kNone) return nullptr;
     return &space_.policies()[policy].settings->listeners[number];
   }
-  const Rule& rule(std::uint32_t policy, const Answer& answer) const {
+  const Rule& rule(std::uint32_t policy, const PolicyAnswer& answer) const {
     return space_.policies()[policy].settings->rules[answer.rule];
   }
 
-  static Answer to_answer(const Decision& decision) {
-    static constexpr std::array kKinds{Answer::Kind::allow, Answer::Kind::deny,
-                                       Answer::Kind::redirect};
+  static PolicyAnswer to_answer(const Decision& decision) {
+    static constexpr std::array kKinds{PolicyAnswer::Kind::allow, PolicyAnswer::Kind::deny,
+                                       PolicyAnswer::Kind::redirect};
     return {kKinds[static_cast<std::size_t>(decision.verdict)], decision.rule, decision.path};
   }
 
@@ -106,7 +106,7 @@ class Comparison {
     if (one == nullptr || !area_->matches[policy].served) return {{}};
     if (https ? !one->https : !one->http) return {{}};
     if (!https && one->http->redirect_to_https) {
-      return {{goes_to_https(policy) ? Answer::Kind::to_https : Answer::Kind::deny}};
+      return {{goes_to_https(policy) ? PolicyAnswer::Kind::to_https : PolicyAnswer::Kind::deny}};
     }
     Answers result;
     for (const Decision& decision : rules::possible_decisions(area_->matches[policy])) {
@@ -115,24 +115,25 @@ class Comparison {
     return result;
   }
 
-  static bool is_denial(const Answer& answer) {
-    return answer.kind == Answer::Kind::deny || answer.kind == Answer::Kind::not_served;
+  static bool is_denial(const PolicyAnswer& answer) {
+    return answer.kind == PolicyAnswer::Kind::deny || answer.kind == PolicyAnswer::Kind::not_served;
   }
 
-  std::optional<Change> change(const Answer& before, const Answer& now) const {
-    const bool allowed = before.kind == Answer::Kind::allow;
-    if (allowed != (now.kind == Answer::Kind::allow)) {
+  std::optional<Change> change(const PolicyAnswer& before, const PolicyAnswer& now) const {
+    const bool allowed = before.kind == PolicyAnswer::Kind::allow;
+    if (allowed != (now.kind == PolicyAnswer::Kind::allow)) {
       return allowed ? Change::closed : Change::opened;
     }
     if (allowed) return change_of_allowed(before, now);
     if (is_denial(before) && is_denial(now)) return std::nullopt;
     if (before.kind != now.kind) return Change::answer;
-    if (before.kind == Answer::Kind::to_https) return std::nullopt;
+    if (before.kind == PolicyAnswer::Kind::to_https) return std::nullopt;
     const bool same = *rule(kBefore, before).redirect == *rule(kNow, now).redirect;
     return same ? std::nullopt : std::optional(Change::answer);
   }
 
-  std::optional<Change> change_of_allowed(const Answer& before, const Answer& now) const {
+  std::optional<Change> change_of_allowed(const PolicyAnswer& before,
+                                          const PolicyAnswer& now) const {
     const Rule& old_rule = rule(kBefore, before);
     const Rule& new_rule = rule(kNow, now);
     const settings::Path& old_path = old_rule.paths[before.path];
@@ -174,10 +175,10 @@ class Comparison {
       const Match a = i < before.size() ? before[i] : Match{};
       const Match b = i < now.size() ? now[i] : Match{};
       if (a.is_certain() != b.is_certain()) return false;
-      const Answer old_answer = to_answer(rules::to_decision(a.entry));
-      const Answer new_answer = to_answer(rules::to_decision(b.entry));
-      const bool both_allow =
-          old_answer.kind == Answer::Kind::allow && new_answer.kind == Answer::Kind::allow;
+      const PolicyAnswer old_answer = to_answer(rules::to_decision(a.entry));
+      const PolicyAnswer new_answer = to_answer(rules::to_decision(b.entry));
+      const bool both_allow = old_answer.kind == PolicyAnswer::Kind::allow &&
+                              new_answer.kind == PolicyAnswer::Kind::allow;
       if (!(stripped && both_allow) && change(old_answer, new_answer)) return false;
       if (a.is_certain()) return true;
       if (pattern(kBefore, a.regex) != pattern(kNow, b.regex)) return false;
@@ -206,8 +207,8 @@ class Comparison {
       return {{change(before.front(), now.front()), false, false, before.front(), now.front()}};
     }
     bool all_same = true, all_differ = true;
-    for (const Answer& a : before) {
-      for (const Answer& b : now) (change(a, b) ? all_same : all_differ) = false;
+    for (const PolicyAnswer& a : before) {
+      for (const PolicyAnswer& b : now) (change(a, b) ? all_same : all_differ) = false;
     }
     if (all_same || (before.size() > 1 && now.size() > 1 && same_regexes())) return {};
     return judge_examples(before, now, all_differ);
@@ -291,7 +292,8 @@ class Comparison {
   const rules::RequestSpace& space_;
   std::array<rules::RegexExamples, 2> examples_;  // by policy
   const Area* area_ = nullptr;
-  std::map<std::tuple<Change, std::uint32_t, bool, bool, Answer, Answer, bool>, Found> differences_;
+  std::map<std::tuple<Change, std::uint32_t, bool, bool, PolicyAnswer, PolicyAnswer, bool>, Found>
+      differences_;
   std::map<std::set<std::string>, rules::Region> undecided_;
 };
 

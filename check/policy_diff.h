@@ -25,7 +25,7 @@ std::string_view to_string(Change change);
 std::string_view describe(Change change);  // "denied before, allowed now"
 
 // What one policy does with a request of a region.
-struct Answer {
+struct PolicyAnswer {
   enum class Kind : std::uint8_t {
     not_served,  // there is no such listener or port, or it is not for this client
     deny,
@@ -37,14 +37,14 @@ struct Answer {
   std::uint32_t rule = rules::kNoRule;  // kNoRule: none decided
   std::uint32_t path = 0;               // of the rule's
 
-  friend auto operator<=>(const Answer&, const Answer&) = default;
+  friend auto operator<=>(const PolicyAnswer&, const PolicyAnswer&) = default;
 };
 
 // Requests that the same rules decide before and now, on the same way into the same listener.
 struct Difference {
   Change change = Change::opened;
   bool https = false, http = false;  // how they come; at least one
-  Answer before, now;
+  PolicyAnswer before, now;
   // A regex has a say in which of these requests differ; the witness does for certain.
   bool partly = false;
   std::vector<rules::Box> boxes;

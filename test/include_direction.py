@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Holds the includes to the architecture: a folder includes itself and what stands below it.
 
-Also: no two files include each other in a circle, a quoted include names a file that exists, and
-rules/ stays free of I/O. `--self-test` plants one violation of each kind and checks that it is seen.
+Also: no two files include each other in a circle, a quoted include names a file that exists,
+rules/ stays free of I/O, and no two headers define a type of the same name in one namespace: the
+linker would take the functions of the one for those of the other, without a word. `--self-test` plants one violation of each kind and checks that it is seen.
 """
 import pathlib
 import re
@@ -55,7 +56,28 @@ def violations(root):
                                  f"{target_folder}/ does not stand below it")
                 else:
                     graph[name].append(quoted)
-    return found + circles(graph)
+    return found + circles(graph) + types_twice(root)
+
+
+NAMESPACE = re.compile(r"^namespace (\S+) \{", re.MULTILINE)
+TYPE = re.compile(r"^(?:struct|class|enum class) (?:alignas\(\d+\) )?(\w+)(?: final)?(?: : [^;]*)? \{",
+                  re.MULTILINE)
+
+
+def types_twice(root):
+    """Types of headers, at the top of their one namespace, that another header defines too."""
+    found, known = [], {}
+    for path in sorted(header for folder in MAY_INCLUDE for header in root.glob(f"{folder}/**/*.h")):
+        text = path.read_text(encoding="utf-8")
+        name = str(path.relative_to(root))
+        namespace = NAMESPACE.search(text)
+        for one in TYPE.finditer(text):
+            key = (namespace[1] if namespace else "", one[1])
+            first = known.setdefault(key, name)
+            if first != name:
+                line = text.count("\n", 0, one.start()) + 1
+                found.append(f"{name}:{line}: {'::'.join(key)} is a type of {first} already")
+    return found
 
 
 def circles(graph):
@@ -81,8 +103,8 @@ def circles(graph):
 SOUND = {
     "base/text.h": "#include <string>\n",
     "base/text.cpp": '#include "base/text.h"\n',
-    "rules/table.h": '#include <re2/re2.h>\n#include "base/text.h"\n',
-    "lab/pool.h": '#include "tls/stream.h"\n',
+    "rules/table.h": '#include <re2/re2.h>\n#include "base/text.h"\nnamespace ours {\nstruct Table {\n};\n}\n',
+    "lab/pool.h": '#include "tls/stream.h"\nnamespace ours::lab {\nstruct Table {\n};\n}\n',
     "tls/stream.h": '#include <openssl/ssl.h>\n',
     "app/main.cpp": '#include "lab/pool.h"\n#include "rules/table.h"\n',
 }
@@ -99,6 +121,9 @@ PLANTED = [
     ("a relative include", {"base/text.cpp": '#include "text.h"\n'}, "is no file"),
     ("a circle", {"base/text.h": '#include "base/other.h"\n', "base/other.h": '#include "base/text.h"\n'},
      "in a circle"),
+    ("a type twice", {"base/text.h": "namespace ours {\nstruct Answer {\n};\n}\n",
+                      "tls/stream.h": "namespace ours {\nclass Answer : public X {\n};\n}\n"},
+     "ours::Answer is a type of"),
 ]
 
 

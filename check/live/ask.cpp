@@ -35,8 +35,8 @@ Error error_of(const Stream& stream, IoStatus status) {
   return error;
 }
 
-Answer answer_of(const ResponseHead& head) {
-  Answer answer;
+SiteAnswer answer_of(const ResponseHead& head) {
+  SiteAnswer answer;
   answer.status = head.status;
   answer.date = head.fields.value(FieldId::date);
   for (const FieldView& field : head.fields) {
@@ -96,14 +96,14 @@ Task<bool> skip_body(Stream& stream, const ResponseFraming& framing, std::span<c
 
 }  // namespace
 
-const std::string* Answer::challenge(std::string_view scheme) const {
+const std::string* SiteAnswer::challenge(std::string_view scheme) const {
   const auto found = std::ranges::find_if(challenges, [scheme](const std::string& one) {
     return iequals(std::string_view(one).substr(0, one.find(' ')), scheme);
   });
   return found == challenges.end() ? nullptr : &*found;
 }
 
-Task<Result<Answer>> ask(Stream& stream, std::string head) {
+Task<Result<SiteAnswer>> ask(Stream& stream, std::string head) {
   Timer deadline(stream.socket().reactor().timers(), &expire, &stream.socket());
   deadline.arm(kAnswerDeadline);
   const IoStatus sent = co_await stream.write(head);
@@ -122,7 +122,7 @@ Task<Result<Answer>> ask(Stream& stream, std::string head) {
     }
     if (refusal) co_return upstream_error(ErrorKind::malformed, std::string(refusal.why));
     if (outcome.state == HeadOutcome::State::complete) {
-      Answer answer = answer_of(parsed);
+      SiteAnswer answer = answer_of(parsed);
       std::copy(received.begin() + static_cast<std::ptrdiff_t>(outcome.size),
                 received.begin() + static_cast<std::ptrdiff_t>(size), received.begin());
       size -= outcome.size;

@@ -13,7 +13,7 @@
 
 namespace ocsproxy {
 
-struct Answer {
+struct SiteAnswer {
   std::uint16_t status = 0;
   std::vector<std::string> challenges;  // each WWW-Authenticate field
   std::string date;                     // "" when there is none
@@ -29,6 +29,6 @@ inline constexpr std::chrono::seconds kAnswerDeadline{10};
 
 // Sends `head`, to which no body belongs, and reads the answer with its body. `stream` is connected
 // and idle. On an error it is of no use any more.
-Task<Result<Answer>> ask(Stream& stream, std::string head);
+Task<Result<SiteAnswer>> ask(Stream& stream, std::string head);
 
 }  // namespace ocsproxy

@@ -64,11 +64,11 @@ bool is_asked_below(const std::vector<DirectoryQuestion>& questions, const std::
   });
 }
 
-bool wants_login(const Answer& answer) {
+bool wants_login(const SiteAnswer& answer) {
   return answer.status == 401 && (answer.offers("NTLM") || answer.offers("Negotiate"));
 }
 
-std::string schemes(const Answer& answer) {
+std::string schemes(const SiteAnswer& answer) {
   std::string text;
   for (const std::string& challenge : answer.challenges) {
     text += (text.empty() ? " and offers " : ", ") +
@@ -97,7 +97,7 @@ std::string_view mend_of(const DirectoryQuestion& question, unsigned status) {
   }
 }
 
-bool as_ocs_does(const DirectoryQuestion& question, const Answer& answer) {
+bool as_ocs_does(const DirectoryQuestion& question, const SiteAnswer& answer) {
   switch (question.expected) {
     case Expected::login:
       return wants_login(answer);
@@ -166,7 +166,7 @@ std::string head_with(const Configuration& configuration, const Machine& machine
   return explained ? explained->upstream_head : "";
 }
 
-void judge(const DirectoryQuestion& question, const Answer& answer, LiveReport& report) {
+void judge(const DirectoryQuestion& question, const SiteAnswer& answer, LiveReport& report) {
   const std::string said =
       question.url + " answers " + std::to_string(answer.status) + schemes(answer);
   if (!as_ocs_does(question, answer)) {

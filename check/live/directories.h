@@ -39,6 +39,6 @@ std::vector<DirectoryQuestion> questions_of(const Configuration& configuration,
 std::string head_with(const Configuration& configuration, const Machine& machine,
                       const DirectoryQuestion& question, const std::string& field);
 
-void judge(const DirectoryQuestion& question, const Answer& answer, LiveReport& report);
+void judge(const DirectoryQuestion& question, const SiteAnswer& answer, LiveReport& report);
 
 }  // namespace ocsproxy

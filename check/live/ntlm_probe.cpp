@@ -12,7 +12,7 @@ namespace {
 using Kind = NtlmVerdict::Kind;
 
 // The name of the computer that challenges; empty when the answer is no challenge.
-std::optional<std::string> challenger(const Answer& answer, std::string_view scheme) {
+std::optional<std::string> challenger(const SiteAnswer& answer, std::string_view scheme) {
   const std::string* const offer = answer.challenge(scheme);
   if (answer.status != 401 || offer == nullptr || offer->size() <= scheme.size()) {
     return std::nullopt;
@@ -25,7 +25,7 @@ NtlmVerdict closed(const Error& error) {
                             std::string(to_string(error.kind)) + ")"};
 }
 
-NtlmVerdict judge_last(const Answer& answer, std::string_view scheme) {
+NtlmVerdict judge_last(const SiteAnswer& answer, std::string_view scheme) {
   if (challenger(answer, scheme)) {
     return {Kind::spread,
             "answers the last message with a new challenge, as a server does that "
@@ -48,7 +48,7 @@ Task<Result<NtlmVerdict>> probe_ntlm(Stream& stream, std::string_view scheme,
   std::string computer;
   // Twice: a second server gives itself away by its name.
   for (int round = 0; round < 2; ++round) {
-    Result<Answer> answer = co_await ask(stream, first);
+    Result<SiteAnswer> answer = co_await ask(stream, first);
     if (!answer && round == 0) co_return std::move(answer).error();
     if (!answer) co_return closed(answer.error());
     const auto name = challenger(*answer, scheme);
@@ -64,7 +64,7 @@ Task<Result<NtlmVerdict>> probe_ntlm(Stream& stream, std::string_view scheme,
     if (!answer->keep_alive) co_return closed(Error{.kind = ErrorKind::closed});
     computer = *name;
   }
-  Result<Answer> last = co_await ask(stream, head_with(prefix + ntlm_last_message()));
+  Result<SiteAnswer> last = co_await ask(stream, head_with(prefix + ntlm_last_message()));
   if (!last) co_return closed(last.error());
   co_return judge_last(*last, scheme);
 }

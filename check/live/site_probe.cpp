@@ -76,7 +76,7 @@ Task<bool> SiteProbe::try_question(const DirectoryQuestion& question) {
     report_failure(*place_, lease.error());
     co_return false;
   }
-  Result<Answer> answer = co_await ask(lease->connection().stream(), question.head);
+  Result<SiteAnswer> answer = co_await ask(lease->connection().stream(), question.head);
   if (!answer) {
     report_.findings.warning("site-fails", question.where,
                              question.url + " gets no answer: " + answer.error().describe(),
@@ -94,7 +94,7 @@ Task<bool> SiteProbe::try_question(const DirectoryQuestion& question) {
   co_return true;
 }
 
-void SiteProbe::compare_clocks(const Answer& answer) {
+void SiteProbe::compare_clocks(const SiteAnswer& answer) {
   const auto theirs = http_date(answer.date);
   if (!theirs || std::exchange(clock_known_, true)) return;
   const auto ahead = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()) -

@@ -51,7 +51,7 @@ class SiteProbe {
   Task<bool> try_question(const DirectoryQuestion& question);
   Task<> try_login(const DirectoryQuestion& question, std::string scheme);
   void report_failure(const Site::Place& place, const Error& error);
-  void compare_clocks(const Answer& answer);
+  void compare_clocks(const SiteAnswer& answer);
 
   const Configuration& configuration_;
   const Machine& machine_;
