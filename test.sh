@@ -90,7 +90,7 @@ unit() { # preset
 
 end_to_end() { # preset, pytest's marker expression
   local targets=(app/ocsproxy lab/lab_pool)
-  [[ $1 != release ]] || targets+=(count_costs fail_calls)
+  [[ $1 != release ]] || targets+=(count_costs fail_allocations fail_calls)
   build "$1" "${targets[@]}" && node_modules || return 1
   OCSPROXY_BINARY=$PWD/build/$1/app/ocsproxy LAB_POOL_BINARY=$PWD/build/$1/lab/lab_pool \
     OCSPROXY_BUILD=$1 \

@@ -96,6 +96,10 @@ std::string_view to_string(Deadline deadline) {
       return "response_head";
     case Deadline::linger:
       return "linger";
+    case Deadline::minimum_rate:
+      return "minimum_rate";
+    case Deadline::queue:
+      return "queue";
   }
   return "unknown";
 }

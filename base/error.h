@@ -53,7 +53,9 @@ enum class Deadline : std::uint8_t {
   idle,
   connect,
   response_head,
-  linger
+  linger,
+  minimum_rate,
+  queue
 };
 
 std::string_view to_string(ErrorKind kind);

@@ -72,16 +72,22 @@ struct ThreadLists {
 };
 constinit thread_local ThreadLists mine{};
 
+void give_all_back() noexcept {
+  for (std::uint32_t index = 0; index < kClasses; ++index) {
+    Block*& first = mine.head[index];
+    while (first != nullptr) {
+      Block* const next = first->next;
+      std::free(reinterpret_cast<char*>(first) - sizeof(Header));
+      first = next;
+    }
+    mine.count[index] = 0;
+  }
+}
+
 struct Guard {
   Guard() { mine.guarded = true; }
   ~Guard() {
-    for (Block*& first : mine.head) {
-      while (first != nullptr) {
-        Block* const next = first->next;
-        std::free(reinterpret_cast<char*>(first) - sizeof(Header));
-        first = next;
-      }
-    }
+    give_all_back();
     mine.closed = true;
   }
 };
@@ -146,6 +152,8 @@ void* reallocate(void* block, std::size_t size) noexcept {
   release(block);
   return larger;
 }
+
+void trim() noexcept { give_all_back(); }
 
 std::uint64_t system_calls() noexcept { return mine.system_calls; }
 

@@ -15,6 +15,9 @@ void release(void* block) noexcept;
 // Like realloc(3) for blocks of this allocator.
 void* reallocate(void* block, std::size_t size) noexcept;
 
+// Gives back to the system what the calling thread keeps and nobody uses.
+void trim() noexcept;
+
 // How often the calling thread had to ask the system allocator since it started: a test holds the
 // steady state to zero growth.
 std::uint64_t system_calls() noexcept;

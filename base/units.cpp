@@ -2,6 +2,7 @@
 
 #include <array>
 #include <limits>
+#include <span>
 #include <utility>
 
 #include "base/text.h"
@@ -23,6 +24,14 @@ std::optional<std::uint64_t> scaled(std::string_view digits, std::uint64_t facto
   const auto number = parse_number(digits);
   if (!number || *number > std::numeric_limits<std::int64_t>::max() / factor) return std::nullopt;
   return *number * factor;
+}
+
+// By the largest unit that it is a multiple of; `units` ascend.
+std::string in_largest(std::uint64_t count, Unit best, std::span<const Unit> units) {
+  for (const Unit& unit : units) {
+    if (count != 0 && count % unit.factor == 0) best = unit;
+  }
+  return std::to_string(count / best.factor) + std::string(best.suffix);
 }
 
 }  // namespace
@@ -60,12 +69,9 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
 }
 
 std::string format_duration(std::chrono::milliseconds duration) {
-  const auto count = static_cast<std::uint64_t>(duration.count());
-  const Unit* best = &kDurations[0];
-  for (const Unit& unit : kDurations) {
-    if (count != 0 && count % unit.factor == 0) best = &unit;
-  }
-  return std::to_string(count / best->factor) + std::string(best->suffix);
+  return in_largest(static_cast<std::uint64_t>(duration.count()), kDurations.front(), kDurations);
 }
+
+std::string format_size(std::uint64_t bytes) { return in_largest(bytes, {"", 1}, kSizes); }
 
 }  // namespace ocsproxy

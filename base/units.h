@@ -17,5 +17,7 @@ std::optional<std::uint64_t> parse_size(std::string_view text);
 std::optional<std::uint64_t> parse_number(std::string_view text);
 // The shortest form that parse_duration reads back: "1800s" becomes "30m".
 std::string format_duration(std::chrono::milliseconds duration);
+// The shortest form that parse_size reads back: 32768 becomes "32k".
+std::string format_size(std::uint64_t bytes);
 
 }  // namespace ocsproxy

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "check/region_text.h"
+#include "settings/shown_text.h"
 
 namespace ocsproxy {
 namespace {

@@ -87,6 +87,9 @@ void check_unused(const Subject& subject, Findings& findings) {
       for (const settings::Source& source : *sources) used.insert(source.text);
     }
   }
+  for (const settings::FloodException& exception : settings.flood_mitigation.exceptions) {
+    for (const settings::Source& source : exception.from) used.insert(source.text);
+  }
   for (const settings::Network& network : settings.networks) {
     if (used.contains(*network.name) || holds_a_site(subject, network)) continue;
     findings.note("network-unused", network.name.where,

@@ -6,6 +6,7 @@ void check_policy(const Subject& subject, Findings& findings) {
   check_listeners(subject, findings);
   check_unused(subject, findings);
   check_filters(subject, findings);
+  check_flood_exceptions(subject, findings);
   const auto& rules = subject.settings().rules;
   for (std::uint32_t number = 0; number < rules.size(); ++number) {
     const settings::Rule& rule = rules[number];

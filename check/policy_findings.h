@@ -18,6 +18,8 @@ void check_unused(const Subject& subject, Findings& findings);
 // HTTP filters by themselves, and the one of an allow, whose index `number` is.
 void check_filters(const Subject& subject, Findings& findings);
 void check_filter_of(const Subject& subject, std::uint32_t number, Findings& findings);
+// Exceptions of flood mitigation that never count.
+void check_flood_exceptions(const Subject& subject, Findings& findings);
 
 // Who may ask: `from` and `except_from` against the networks of the listener.
 void check_sources(const Subject& subject, const settings::Rule& rule, Findings& findings);

@@ -1,8 +1,10 @@
 #include "listeners/runtime.h"
 
+#include <malloc.h>
 #include <poll.h>
 
 #include <algorithm>
+#include <bit>
 #include <future>
 #include <set>
 
@@ -20,6 +22,8 @@ using std::chrono::steady_clock;
 
 // How often the main thread looks at what is due by the clock when nothing else happens.
 constexpr milliseconds kHousekeeping{1'000};
+constexpr milliseconds kWhenBusy{100};
+constexpr auto kLoadSaidEvery = std::chrono::seconds(10);
 constexpr auto kExpiryEvery = std::chrono::hours(12);
 
 // A name that no other proxy has, so that a foreign "ocsproxy" in Via is not taken for ourselves.
@@ -35,6 +39,26 @@ std::string pseudonym(const Library& library) {
   return text;
 }
 
+std::string_view what_is_done(LoadLevel level) {
+  switch (level) {
+    case LoadLevel::normal:
+      break;
+    case LoadLevel::closing:
+      return "connections close after their response";
+    case LoadLevel::shedding:
+      return "idle connections are closed";
+    case LoadLevel::refusing:
+      return "new connections are not taken";
+  }
+  return {};
+}
+
+HashKey random_hash_key(const Library& library) {
+  std::array<unsigned char, sizeof(HashKey)> random{};
+  library.random(random);
+  return std::bit_cast<HashKey>(random);
+}
+
 }  // namespace
 
 std::shared_ptr<const Snapshot> compile_snapshot(settings::Loaded loaded, Files& files,
@@ -44,8 +68,9 @@ std::shared_ptr<const Snapshot> compile_snapshot(settings::Loaded loaded, Files&
   snapshot->loaded = std::move(loaded);
   const settings::Settings& settings = snapshot->settings();
   const auto interfaces = network_interfaces();
-  snapshot->table = rules::RuleTable::compile(
-      settings, interfaces ? own_addresses(*interfaces) : std::vector<IpAddress>(), findings);
+  const auto own = interfaces ? own_addresses(*interfaces) : std::vector<IpAddress>();
+  snapshot->table = rules::RuleTable::compile(settings, own, findings);
+  snapshot->flood = rules::FloodPolicy(settings, own);
   if (!findings.has_errors()) rules::prove_expectations(settings, *snapshot->table, findings);
   const Library library(Library::Algorithms::legacy);
   const auto now = std::chrono::system_clock::now();
@@ -68,9 +93,11 @@ Runtime::Runtime(ControlSource& control, std::string configuration, const Log& l
       log_(log),
       questions_(questions),
       via_(pseudonym(library_)),
+      flood_(random_hash_key(library_)),
       ticket_keys_(TicketKeys::make(library_)),
       tickets_rotated_(steady_clock::now()),
-      expiry_looked_at_(steady_clock::now()) {}
+      expiry_looked_at_(steady_clock::now()),
+      load_said_(steady_clock::now() - kLoadSaidEvery) {}
 
 Runtime::~Runtime() {
   workers_.clear();
@@ -80,7 +107,8 @@ Runtime::~Runtime() {
 int Runtime::run() {
   while (true) {
     pollfd wait{control_.descriptor(), POLLIN, 0};
-    (void)::poll(&wait, 1, static_cast<int>(kHousekeeping.count()));
+    const bool busy = load_.level() != LoadLevel::normal;
+    (void)::poll(&wait, 1, static_cast<int>((busy ? kWhenBusy : kHousekeeping).count()));
     while (true) {
       Result<std::optional<ControlMessage>> message = control_.receive();
       if (!message) {
@@ -92,6 +120,7 @@ int Runtime::run() {
       if (handle(std::move(**message))) return snapshot_ ? 0 : 1;
     }
     if (!snapshot_) continue;
+    watch_load();
     rotate_tickets_when_due();
     warn_of_expiry_when_due();
   }
@@ -149,6 +178,7 @@ Status Runtime::apply(LoadBundle bundle) {
   }
   if (!outcome) return outcome;
   const bool first = snapshot_ == nullptr;
+  set_budget(snapshot->settings().limits);
   if (!first) switch_log(std::move(bundle.access_log), snapshot->settings().access_log.format);
   auto endpoints = endpoints_for_workers(bundle, snapshot->settings());
   std::vector<std::future<void>> committed;
@@ -179,9 +209,11 @@ void Runtime::start_workers(std::size_t count, const settings::Settings& setting
   log_.info("kernel TLS: " + acceleration.kernel.to_string());
   log_.info("AES-GCM of TLS 1.3: " + acceleration.gcm.to_string());
   for (std::size_t i = 0; i < count; ++i) {
-    workers_.push_back(std::make_unique<Worker>(i, count, via_, acceleration, log_,
+    workers_.push_back(std::make_unique<Worker>(i, count, via_, acceleration, flood_, load_, log_,
                                                 access_log_ ? &access_log_->ring(i) : nullptr));
+    load_.watch(workers_.back()->counters());
   }
+  load_.set_other_descriptors(open_descriptors());
 }
 
 std::vector<std::vector<WorkerEndpoint>> Runtime::endpoints_for_workers(
@@ -212,6 +244,28 @@ void Runtime::switch_log(Descriptor access_log, settings::AccessLog::Format form
 }
 
 // ---- by the clock
+
+void Runtime::set_budget(const settings::ProcessLimits& limits) {
+  load_.set_budget({*limits.connections, descriptor_limit(),
+                    *limits.memory != 0 ? *limits.memory : available_memory()});
+}
+
+void Runtime::watch_load() {
+  load_.set_memory(resident_memory());
+  const LoadLevel now = load_.level();
+  // Memory comes and goes without a connection that would make a worker look.
+  if (now != LoadLevel::normal || was_loaded_) {
+    for (const auto& worker : workers_) worker->look_at_load();
+  }
+  was_loaded_ = now != LoadLevel::normal;
+  // What workers and OpenSSL gave back is the system's again only now.
+  if (now >= LoadLevel::shedding) (void)::malloc_trim(0);
+  const LoadLevel peak = std::max(now, load_.take_peak());
+  if (peak == LoadLevel::normal || steady_clock::now() - load_said_ < kLoadSaidEvery) return;
+  load_said_ = steady_clock::now();
+  log_.warning("overload: " + std::string(what_is_done(peak)) +
+               (now < peak ? " for a moment; now " : ": ") + load_.describe());
+}
 
 void Runtime::rotate_tickets_when_due() {
   if (steady_clock::now() - tickets_rotated_ < TicketKeys::kRotation) return;
@@ -266,7 +320,8 @@ void Runtime::report_counters() const {
     const Counters& counters = worker->counters();
     requests += counters.requests.value();
     connections += counters.connections.value();
-    refused += counters.refused_connections.value();
+    refused += counters.refused_connections.value() + counters.flood_connections.value() +
+               counters.flood_concurrent.value() + counters.flood_half_open.value();
     retries += counters.retries.value();
     pinned += counters.pinned.value();
     violations += counters.identity_violations.value();

@@ -46,6 +46,8 @@ class Runtime {
   std::vector<std::vector<WorkerEndpoint>> endpoints_for_workers(
       LoadBundle& bundle, const settings::Settings& settings);
   void switch_log(Descriptor access_log, settings::AccessLog::Format format);
+  void set_budget(const settings::ProcessLimits& limits);
+  void watch_load();
   void rotate_tickets_when_due();
   void warn_of_expiry_when_due();
   // True when the process may end.
@@ -59,9 +61,13 @@ class Runtime {
   QuestionServer* const questions_;
   const Library library_;
   const std::string via_;
+  ProcessLoad load_;
+  FloodTable flood_;  // stays when the configuration changes
   std::shared_ptr<const TicketKeys> ticket_keys_;
   std::chrono::steady_clock::time_point tickets_rotated_;
   std::chrono::steady_clock::time_point expiry_looked_at_;
+  std::chrono::steady_clock::time_point load_said_;
+  bool was_loaded_ = false;
   std::shared_ptr<const Snapshot> snapshot_;
   std::uint64_t generation_ = 0;
   std::map<std::string, std::shared_ptr<ListenerLoad>> loads_;  // by listener

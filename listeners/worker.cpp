@@ -1,10 +1,15 @@
 #include "listeners/worker.h"
 
+#include <sys/socket.h>
+
+#include <algorithm>
 #include <cassert>
 #include <csignal>
+#include <new>
 #include <set>
 #include <utility>
 
+#include "base/free_list.h"
 #include "tls/upstream_context.h"
 
 namespace ocsproxy {
@@ -25,7 +30,8 @@ struct Worker::Endpoint {
 };
 
 Worker::Worker(std::size_t index, std::size_t workers, std::string_view via,
-               const TlsAcceleration& acceleration, const Log& log, AccessLogRing* access_log)
+               const TlsAcceleration& acceleration, FloodTable& flood, ProcessLoad& load,
+               const Log& log, AccessLogRing* access_log)
     : index_(index),
       workers_(static_cast<std::uint32_t>(workers)),
       log_(log),
@@ -33,6 +39,7 @@ Worker::Worker(std::size_t index, std::size_t workers, std::string_view via,
       tls_(library_, acceleration),
       reactor_(io_),
       resolver_(io_),
+      load_(load),
       services_{.reactor = reactor_,
                 .tls = tls_,
                 .resolver = resolver_,
@@ -43,7 +50,11 @@ Worker::Worker(std::size_t index, std::size_t workers, std::string_view via,
                 .via = via,
                 .snapshot = snapshot_,
                 .draining = draining_,
-                .last_id = last_id_} {
+                .last_id = last_id_,
+                .flood = &flood_,
+                .idle = &idle_},
+      flood_(flood, services_),
+      bury_later_(reactor_.timers(), &Worker::on_bury, this) {
   std::array<unsigned char, sizeof last_id_> random{};
   library_.random(random);
   std::memcpy(&last_id_, random.data(), random.size());
@@ -62,9 +73,18 @@ void Worker::run() {
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
-  io_.run();
+  const std::string name = "worker-" + std::to_string(index_);
+  (void)::pthread_setname_np(::pthread_self(), name.c_str());
+  while (true) {
+    try {
+      io_.run();
+      break;
+    } catch (const std::bad_alloc&) {
+      counters_.allocation_failures.add();  // in something that was posted
+    }
+  }
   // On this thread, since its free lists and OpenSSL's per-thread state belong to it.
-  ended_.clear();
+  bury();
   prepared_ = {};
   snapshot_ = {};
   endpoints_.clear();
@@ -132,7 +152,8 @@ Result<LocalRef<Target>> Worker::target_for(const settings::Rule& rule, const Sn
                 .port = *to.port,
                 .bridging = *rule.bridging,
                 .tls_policy = {},
-                .limit = (*to.limits.connections + workers_ - 1) / workers_};
+                .limit = (*to.limits.connections + workers_ - 1) / workers_,
+                .queue = (*to.limits.queue + workers_ - 1) / workers_};
   for (const auto& address : to.addresses) key.addresses.push_back(*address);
   const UpstreamPolicy policy{
       .roots = snapshot.roots, .minimum_version = *to.minimum_version, .legacy = *to.legacy};
@@ -150,7 +171,7 @@ Result<LocalRef<Target>> Worker::target_for(const settings::Rule& rule, const Sn
     if (!made) return std::move(made).error();
     context = *std::move(made);
   }
-  auto target = make_local<Target>(reactor_, key, std::move(context));
+  auto target = make_local<Target>(reactor_, key, std::move(context), counters_.open_upstreams);
   targets_.emplace(std::move(key), target);
   return target;
 }
@@ -209,8 +230,8 @@ void Worker::open_endpoint(WorkerEndpoint wanted) {
                                 EndpointState{wanted.address, wanted.secure, wanted.listener, 0},
                                 std::move(wanted.load), nullptr});
   Endpoint& added = endpoints_.back();
-  added.acceptor = std::make_unique<Acceptor>(reactor_, std::move(wanted.socket), log_,
-                                              &Worker::on_accept, &added);
+  added.acceptor = std::make_unique<Acceptor>(reactor_, std::move(wanted.socket), log_, reserve_,
+                                              &Worker::on_accept, &Worker::on_exhausted, &added);
 }
 
 void Worker::forget_closed_endpoints() {
@@ -233,27 +254,64 @@ void Worker::set_ticket_keys(std::shared_ptr<const TicketKeys> keys) {
 void Worker::on_accept(void* owner, Descriptor fd, const SocketAddress& peer) {
   auto& endpoint = *static_cast<Endpoint*>(owner);
   Worker& worker = endpoint.worker;
-  const settings::Listener& listener =
-      worker.snapshot_->settings().listeners[endpoint.state.listener];
-  if (endpoint.load->total() >= *listener.limits.connections) {
-    worker.counters_.refused_connections.add();
-    if (worker.reactor_.now() - endpoint.last_complaint >= std::chrono::seconds(10)) {
-      endpoint.last_complaint = worker.reactor_.now();
-      worker.log_.warning("listener \"" + *listener.name +
-                          "\": " + std::to_string(*listener.limits.connections) +
-                          " connections are open, more are refused (limits.connections)");
-    }
+  worker.note_load();
+  // Two for each that comes: room is made faster than it is taken.
+  if (worker.services_.level >= LoadLevel::shedding) worker.shed_idle(2);
+  std::optional<FloodAccount> account = worker.flood_.admit(peer.ip, endpoint.state.secure);
+  if (!account) {
+    reset_on_close(fd.get());
     return;
   }
-  endpoint.load->of(worker.index_).add();
-  auto* const connection =
-      new ClientConnection(worker.services_, endpoint.state, endpoint.load->of(worker.index_),
-                           std::move(fd), peer, &Worker::on_connection_end, &worker);
-  connection->next = worker.connections_;
-  connection->link = &worker.connections_;
-  if (worker.connections_ != nullptr) worker.connections_->link = &connection->next;
-  worker.connections_ = connection;
-  connection->start();
+  if (worker.services_.level == LoadLevel::refusing) {
+    worker.turn_away(endpoint, fd);
+    return;
+  }
+  if (!worker.may_enter(endpoint)) return;
+  try {
+    worker.serve(endpoint, *std::move(account), std::move(fd), peer);
+  } catch (const std::bad_alloc&) {
+    worker.counters_.allocation_failures.add();
+  }
+}
+
+// The listener's own limit.
+bool Worker::may_enter(Endpoint& endpoint) {
+  const settings::Listener& listener = snapshot_->settings().listeners[endpoint.state.listener];
+  if (endpoint.load->total() < *listener.limits.connections) return true;
+  counters_.refused_connections.add();
+  if (reactor_.now() - endpoint.last_complaint >= std::chrono::seconds(10)) {
+    endpoint.last_complaint = reactor_.now();
+    log_.warning("listener \"" + *listener.name +
+                 "\": " + std::to_string(*listener.limits.connections) +
+                 " connections are open, more are refused (limits.connections)");
+  }
+  return false;
+}
+
+// A client that speaks in clear is told why; TLS would cost what there is too little of.
+void Worker::turn_away(const Endpoint& endpoint, const Descriptor& fd) {
+  static constexpr std::string_view kBusy =
+      "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: "
+      "close\r\n\r\n";
+  counters_.overload_dropped.add();
+  if (endpoint.state.secure) {
+    reset_on_close(fd.get());
+  } else {
+    (void)!::send(fd.get(), kBusy.data(), kBusy.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  }
+}
+
+void Worker::serve(Endpoint& endpoint, FloodAccount account, Descriptor fd,
+                   const SocketAddress& peer) {
+  auto connection = std::make_unique<ClientConnection>(
+      services_, endpoint.state, endpoint.load->of(index_), std::move(account), std::move(fd), peer,
+      &Worker::on_connection_end, this);
+  connection->prepare();
+  connection->next = connections_;
+  connection->link = &connections_;
+  if (connections_ != nullptr) connections_->link = &connection->next;
+  connections_ = connection.release();
+  connections_->start();
 }
 
 void Worker::on_connection_end(void* owner, ClientConnection& ended) {
@@ -261,16 +319,54 @@ void Worker::on_connection_end(void* owner, ClientConnection& ended) {
   *ended.link = ended.next;
   if (ended.next != nullptr) ended.next->link = ended.link;
   // Its coroutine is still on the stack.
-  worker.ended_.emplace_back(&ended);
-  if (worker.ended_.size() == 1) worker.reactor_.defer([&worker] { worker.bury(); });
+  ended.next = std::exchange(worker.ended_, &ended);
+  if (ended.next != nullptr) return;
+  try {
+    worker.reactor_.defer([&worker] { worker.bury(); });
+  } catch (const std::bad_alloc&) {
+    worker.bury_later_.arm(std::chrono::milliseconds(0));
+  }
 }
 
 void Worker::bury() {
   // Destroying a connection may end upstream connections, but never another client connection.
-  ended_.clear();
+  while (ended_ != nullptr) {
+    const std::unique_ptr<ClientConnection> gone(ended_);
+    ended_ = gone->next;
+  }
+  note_load();
   forget_closed_endpoints();
   finish_drain_if_done();
 }
+
+// ---- when there is too little
+
+void Worker::look_at_load() {
+  reactor_.post([this] {
+    note_load();
+    if (services_.level >= LoadLevel::shedding) free_list::trim();
+    // The worker that sheds is not the one to which new clients come: each gives its part.
+    if (services_.level >= LoadLevel::shedding)
+      shed_idle(std::max<std::size_t>(2, counters_.open_connections.value() / 16));
+  });
+}
+
+void Worker::note_load() {
+  services_.level = load_.level();
+  services_.starving = services_.level == LoadLevel::refusing && load_.starving();
+  load_.saw(services_.level);
+}
+
+void Worker::shed_idle(std::size_t count) {
+  for (; count > 0; --count) {
+    ClientConnection* const longest = idle_.longest();
+    if (longest == nullptr) return;
+    counters_.overload_shed.add();
+    longest->shed();
+  }
+}
+
+void Worker::on_exhausted(void* owner) { static_cast<Endpoint*>(owner)->worker.shed_idle(8); }
 
 // ---- the end
 
@@ -291,7 +387,7 @@ std::future<void> Worker::drain() {
 }
 
 void Worker::finish_drain_if_done() {
-  if (!drained_ || connections_ != nullptr || !ended_.empty()) return;
+  if (!drained_ || connections_ != nullptr || ended_ != nullptr) return;
   drained_->set_value();
   drained_.reset();
 }
@@ -308,7 +404,7 @@ void Worker::stop() {
 
 // Aborted connections end from the loop; it goes on until the last has.
 void Worker::stop_when_empty() {
-  if (connections_ != nullptr || !ended_.empty()) {
+  if (connections_ != nullptr || ended_ != nullptr) {
     reactor_.post([this] { stop_when_empty(); });
     return;
   }

@@ -21,6 +21,8 @@
 #include "net/resolver.h"
 #include "proxy/access_log_writer.h"
 #include "proxy/connection.h"
+#include "proxy/flood_guard.h"
+#include "proxy/process_load.h"
 #include "proxy/services.h"
 #include "tls/openssl.h"
 #include "tls/ticket_keys.h"
@@ -55,9 +57,10 @@ struct WorkerEndpoint {
 
 class Worker {
  public:
-  // `via`, `log` and `access_log` (may be null) outlive the worker.
+  // `via`, `flood`, `load`, `log` and `access_log` (may be null) outlive the worker.
   Worker(std::size_t index, std::size_t workers, std::string_view via,
-         const TlsAcceleration& acceleration, const Log& log, AccessLogRing* access_log);
+         const TlsAcceleration& acceleration, FloodTable& flood, ProcessLoad& load, const Log& log,
+         AccessLogRing* access_log);
   // Joins the thread. Nothing of it is left: connections, upstream connections, timers.
   ~Worker();
   Worker(const Worker&) = delete;  // its thread points at it
@@ -78,6 +81,9 @@ class Worker {
   // Ends everything that is left and the thread's loop.
   void stop();
 
+  // Memory has become scarce, or is not any more.
+  void look_at_load();
+
   const Counters& counters() const { return counters_; }
 
  private:
@@ -94,7 +100,14 @@ class Worker {
                                       PolicyIdentities& identities);
   void retire_targets();
   static void on_accept(void* endpoint, Descriptor fd, const SocketAddress& peer);
+  bool may_enter(Endpoint& endpoint);
+  void turn_away(const Endpoint& endpoint, const Descriptor& fd);
+  void serve(Endpoint& endpoint, FloodAccount account, Descriptor fd, const SocketAddress& peer);
+  static void on_exhausted(void* endpoint);
+  void note_load();
+  void shed_idle(std::size_t count);
   static void on_connection_end(void* worker, ClientConnection& ended);
+  static void on_bury(void* worker) { static_cast<Worker*>(worker)->bury(); }
   void bury();
   void finish_drain_if_done();
   void stop_when_empty();
@@ -118,9 +131,14 @@ class Worker {
   LocalRef<WorkerSnapshot> snapshot_;
   std::list<Endpoint> endpoints_;
   ClientConnection* connections_ = nullptr;
-  std::vector<std::unique_ptr<ClientConnection>> ended_;  // destroyed from the loop
+  ClientConnection* ended_ = nullptr;  // to be destroyed from the loop
+  IdleClients idle_;
+  ReserveDescriptor reserve_;
+  ProcessLoad& load_;
   std::unique_ptr<std::promise<void>> drained_;
   Services services_;
+  FloodGuard flood_;
+  Timer bury_later_;  // when there was no memory to do it from the loop
   std::thread thread_;
 };
 

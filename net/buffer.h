@@ -28,8 +28,7 @@ class Buffer {
   }
   ~Buffer() { free_list::release(data_); }
 
-  // Throws std::bad_alloc when memory is out, which ends the process: there is nothing to serve
-  // with.
+  // Throws std::bad_alloc when memory is out, which ends the connection (net/task.h).
   static Buffer take() {
     Buffer buffer;
     buffer.data_ = static_cast<char*>(free_list::allocate(kSize));

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <new>
 #include <thread>
 
 namespace ocsproxy {
@@ -24,7 +25,31 @@ std::chrono::milliseconds in_milliseconds(std::chrono::nanoseconds time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time);
 }
 
+// Memory comes back, and a loop that ended here would not.
+template <typename Work>
+void insist(const Work& work) {
+  while (true) {
+    try {
+      work();
+      return;
+    } catch (const std::bad_alloc&) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+}
+
 }  // namespace
+
+// What is thrown for want of memory in a step that no coroutine surrounds: the step is lost, and
+// the deadlines of its connection end what it should have.
+template <typename Step>
+void Reactor::take_step(const Step& step) {
+  try {
+    step();
+  } catch (const std::bad_alloc&) {
+    ++starved_steps_;
+  }
+}
 
 Reactor::Reactor(boost::asio::io_context& io)
     : io_(io),
@@ -72,37 +97,48 @@ void Reactor::take_turns() {
     return;
   }
   // Behind what was posted.
-  boost::asio::post(io_, [this] {
-    if (!stopped_) take_turns();
+  insist([this] {
+    boost::asio::post(io_, [this] {
+      if (!stopped_) take_turns();
+    });
   });
 }
 
 void Reactor::watch() {
-  epoll_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                    [this](const boost::system::error_code&) {
-                      if (stopped_) return;
-                      ticker_.cancel();
-                      take_turns();
-                    });
+  insist([this] {
+    epoll_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                      [this](const boost::system::error_code&) {
+                        if (stopped_) return;
+                        ticker_.cancel();
+                        take_turns();
+                      });
+  });
   tick();
 }
 
 // While the io_context sleeps.
 void Reactor::tick() {
   ticker_.expires_after(TimerWheel::kTick);
-  ticker_.async_wait([this](const boost::system::error_code& error) {
-    if (error || stopped_) return;
-    look_at_clock();
-    timers_.advance(now_);
-    run_deferred();
-    if (stopped_) return;
-    if (!sleeps_here()) {
-      tick();
-      return;
-    }
-    boost::system::error_code ignored;
-    epoll_.cancel(ignored);  // which ends the wait above
+  insist([this] {
+    ticker_.async_wait([this](const boost::system::error_code& error) {
+      if (error || stopped_) return;
+      look_at_clock();
+      advance_timers();
+      run_deferred();
+      if (stopped_) return;
+      if (!sleeps_here()) {
+        tick();
+        return;
+      }
+      boost::system::error_code ignored;
+      epoll_.cancel(ignored);  // which ends the wait above
+    });
   });
+}
+
+// A callback that throws leaves the rest of its slot to the next call.
+void Reactor::advance_timers() {
+  take_step([this] { timers_.advance(now_); });
 }
 
 // Until the io_context must have its turn.
@@ -122,7 +158,7 @@ void Reactor::run() {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       handle(event.data.u64, event.events);
     }
-    timers_.advance(now_);
+    advance_timers();
     run_deferred();
   }
   running_ = false;
@@ -157,7 +193,9 @@ void Reactor::handle(std::uint64_t key, std::uint32_t events) {
     return;
   }
   // What was removed while this batch was handled has another generation by now.
-  if (alive(key)) slots_[static_cast<std::uint32_t>(key)].pollable->on_events(events);
+  if (alive(key)) {
+    take_step([&] { slots_[static_cast<std::uint32_t>(key)].pollable->on_events(events); });
+  }
 }
 
 void Reactor::defer(std::function<void()> work) {
@@ -173,7 +211,7 @@ void Reactor::wake(std::uint64_t key) {
 void Reactor::schedule_deferred() {
   if (running_ || std::exchange(deferred_scheduled_, true)) return;
   // Not every caller runs inside the loop's own turn (a posted task does not).
-  boost::asio::post(io_, [this] { run_deferred(); });
+  insist([this] { boost::asio::post(io_, [this] { run_deferred(); }); });
 }
 
 void Reactor::run_deferred() {
@@ -182,13 +220,13 @@ void Reactor::run_deferred() {
   while (!deferred_.empty() || !woken_.empty()) {
     for (std::size_t i = 0; i < woken_.size(); ++i) {
       const std::uint64_t key = woken_[i];
-      if (alive(key)) slots_[static_cast<std::uint32_t>(key)].pollable->on_events(0);
+      handle(key, 0);
     }
     woken_.clear();
     if (deferred_.empty()) return;
     const std::function<void()> work = std::move(deferred_.front());
     deferred_.pop_front();
-    work();
+    take_step(work);
   }
 }
 
@@ -202,6 +240,9 @@ std::uint64_t Reactor::add(Pollable& pollable, int fd, std::uint32_t events) {
   if (free_slots_.empty()) {
     index = static_cast<std::uint32_t>(slots_.size());
     slots_.emplace_back();
+    // So that neither destroying nor waking needs memory.
+    free_slots_.reserve(slots_.capacity());
+    woken_.reserve(2 * slots_.capacity());
   } else {
     index = free_slots_.back();
     free_slots_.pop_back();

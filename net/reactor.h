@@ -59,6 +59,9 @@ class Reactor {
   // wait for; it is asked before each sleep. All posting must go through `post`.
   void sleep_here(std::function<bool()> io_waits) { io_waits_ = std::move(io_waits); }
 
+  // How often memory was missing where only the loop was there to notice.
+  std::uint64_t starved_steps() const { return starved_steps_; }
+
   // Stops watching, so that the io_context can run out of work.
   void stop();
 
@@ -83,6 +86,9 @@ class Reactor {
   void handle(std::uint64_t key, std::uint32_t events);
   void run_deferred();
   void tick();
+  void advance_timers();
+  template <typename Step>
+  void take_step(const Step& step);
 
   struct Slot {
     Pollable* pollable = nullptr;
@@ -100,6 +106,7 @@ class Reactor {
   std::vector<std::uint32_t> free_slots_;
   std::deque<std::function<void()>> deferred_;
   std::vector<std::uint64_t> woken_;
+  std::uint64_t starved_steps_ = 0;
   bool deferred_scheduled_ = false;
   bool running_ = false;   // inside `run`, which ends its rounds with what was deferred
   bool notified_ = false;  // the io_context has posted work

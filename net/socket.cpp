@@ -225,9 +225,11 @@ void Socket::on_events(std::uint32_t events) {
 
 void Socket::shutdown_write() { (void)::shutdown(fd(), SHUT_WR); }
 
-void Socket::reset_on_close() {
+void Socket::reset_on_close() { ocsproxy::reset_on_close(fd()); }
+
+void reset_on_close(int fd) {
   const linger abort_on_close{1, 0};
-  (void)::setsockopt(fd(), SOL_SOCKET, SO_LINGER, &abort_on_close, sizeof abort_on_close);
+  (void)::setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort_on_close, sizeof abort_on_close);
 }
 
 Result<Descriptor> start_connect(const SocketAddress& address) {

@@ -69,6 +69,11 @@ class Socket final : public Pollable {
 
   void wait_readable(Waiter* waiter) { reader_ = waiter; }
   void wait_writable(Waiter* waiter) { writer_ = waiter; }
+  // Those who waited are gone, or are about to be.
+  void forget_waiters() {
+    reader_ = writer_ = nullptr;
+    hangup_handler_ = nullptr;
+  }
 
   // Every call and wait from now on fails with this error; waiters are woken from the loop. The
   // first cancellation counts.
@@ -135,6 +140,10 @@ class UntilWritable final : public Waiter {
   Socket& socket_;
   std::coroutine_handle<> awaiting_;
 };
+
+// Makes the close of a socket a reset: the peer sees that it is cut, and the kernel forgets it at
+// once.
+void reset_on_close(int fd);
 
 // Starts a connection; the socket becomes writable when it stands or has failed
 // (connect_outcome). Fails at once for lack of descriptors or of a route.

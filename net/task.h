@@ -9,8 +9,11 @@
 // code of it that traps under the sanitizers.
 //
 // Frames come from the free lists. Arguments of a task are taken by value or refer to what lives
-// longer than the task, which the awaiting frame guarantees for its own locals. Exceptions do not
-// leave a task: the data path throws none, and one that escapes ends the process.
+// longer than the task, which the awaiting frame guarantees for its own locals.
+//
+// The data path throws nothing, with one exception: where memory is out, std::bad_alloc goes from
+// each task to the one that awaits it, up to the connection, which ends (ClientConnection::run).
+// Any other exception that escapes ends the process.
 #pragma once
 
 #include <coroutine>
@@ -50,7 +53,19 @@ struct TaskPromiseBase {
   };
   std::suspend_always initial_suspend() const noexcept { return {}; }
   Final final_suspend() const noexcept { return {}; }
-  [[noreturn]] void unhandled_exception() const noexcept { std::terminate(); }
+  // noexcept: what is not caught here terminates.
+  void unhandled_exception() noexcept {
+    try {
+      throw;
+    } catch (const std::bad_alloc&) {
+      starved = true;
+    }
+  }
+  void rethrow() const {
+    if (starved) throw std::bad_alloc();
+  }
+
+  bool starved = false;
 };
 
 template <typename T>
@@ -61,14 +76,17 @@ struct TaskPromise : TaskPromiseBase {
   void return_value(U&& result) {
     value.emplace(std::forward<U>(result));
   }
-  T take() { return std::move(*value); }
+  T take() {
+    rethrow();
+    return std::move(*value);
+  }
 };
 
 template <>
 struct TaskPromise<void> : TaskPromiseBase {
   Task<void> get_return_object();
   void return_void() const {}
-  void take() const {}
+  void take() const { rethrow(); }
 };
 
 }  // namespace detail

@@ -1,6 +1,7 @@
 #include "net/timer_wheel.h"
 
 #include <algorithm>
+#include <new>
 
 namespace ocsproxy {
 
@@ -40,6 +41,11 @@ void TimerWheel::link(Timer& timer) {
   ++linked_;
 }
 
+void TimerWheel::link_not_before(Timer& timer, std::uint64_t tick) {
+  timer.due_ = std::max(timer.due_, tick);
+  link(timer);
+}
+
 void TimerWheel::advance(std::chrono::milliseconds now) {
   set_now(now);
   const std::uint64_t target = now_;
@@ -65,16 +71,26 @@ void TimerWheel::run_slot(std::uint64_t tick) {
   Timer* pending = slots_[tick % kSlots];
   slots_[tick % kSlots] = nullptr;
   if (pending != nullptr) pending->link_ = &pending;
-  while (pending != nullptr) {
-    Timer& timer = *pending;
-    timer.unlink();
-    if (timer.due_ == Timer::kNever) continue;
-    if (timer.due_ > tick) {
-      link(timer);
-      continue;
+  try {
+    while (pending != nullptr) {
+      Timer& timer = *pending;
+      timer.unlink();
+      if (timer.due_ == Timer::kNever) continue;
+      if (timer.due_ > tick) {
+        link(timer);
+        continue;
+      }
+      timer.due_ = Timer::kNever;
+      timer.on_expire_(timer.owner_);
     }
-    timer.due_ = Timer::kNever;
-    timer.on_expire_(timer.owner_);
+  } catch (const std::bad_alloc&) {
+    // The others must not be lost with it: they are due with the next slot.
+    while (pending != nullptr) {
+      Timer& timer = *pending;
+      timer.unlink();
+      if (timer.due_ != Timer::kNever) link_not_before(timer, tick + 1);
+    }
+    throw;
   }
 }
 

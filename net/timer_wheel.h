@@ -66,6 +66,7 @@ class TimerWheel {
   friend class Timer;
   static constexpr std::size_t kSlots = 1024;
   void link(Timer& timer);
+  void link_not_before(Timer& timer, std::uint64_t tick);
   void run_slot(std::uint64_t tick);
 
   std::uint64_t tick_;  // all slots up to this one have been run

@@ -112,7 +112,7 @@ bool BodyRelay::may_splice(const Stream& from, const Stream& to, const Body& bod
 Task<std::optional<RelayEnd>> BodyRelay::splice(Stream& from, Side from_side, Stream& to,
                                                 Body& body, const Pipe& pipe, Progress& progress) {
   for (unsigned passes = 1; !body.ended_; ++passes) {
-    progress.waiting_for = from_side;
+    progress.wait_for(from_side);
     const IoResult got = co_await from.splice_to(pipe.in.get(), body.remaining_);
     if (got.status == IoStatus::closed) co_return std::nullopt;
     if (got.status != IoStatus::ok) {
@@ -121,7 +121,7 @@ Task<std::optional<RelayEnd>> BodyRelay::splice(Stream& from, Side from_side, St
       co_return RelayEnd{RelayEnd::How::source_failed, std::move(error)};
     }
     progress.moved(from.socket().reactor().now());
-    progress.waiting_for = other(from_side);
+    progress.wait_for(other(from_side));
     // Here, in front of the receiver, which is cancelled when this has to end.
     if (passes % kPassesATurn == 0) co_await NextTurn(from.socket().reactor());
     for (std::size_t left = got.bytes; left > 0;) {
@@ -171,7 +171,7 @@ Task<RelayEnd> BodyRelay::run(Stream& from, Side from_side, Stream& to, Body& bo
       pieces.put_in_front(head);
       head = {};
       for (std::size_t i = 0; i < pieces.count; i += 2) {
-        progress.waiting_for = other(from_side);
+        progress.wait_for(other(from_side));
         const std::span<const char> second =
             i + 1 < pieces.count ? pieces.all[i + 1] : std::span<const char>();
         const IoStatus sent = co_await to.write(pieces.all[i], second);
@@ -195,7 +195,7 @@ Task<RelayEnd> BodyRelay::run(Stream& from, Side from_side, Stream& to, Body& bo
         if (end) co_return *std::move(end);
       }
     }
-    progress.waiting_for = from_side;
+    progress.wait_for(from_side);
     const IoResult got = co_await from.read(room(body, window));
     if (got.status == IoStatus::ok) {
       window.end += got.bytes;
@@ -205,7 +205,7 @@ Task<RelayEnd> BodyRelay::run(Stream& from, Side from_side, Stream& to, Body& bo
     if (got.status == IoStatus::closed && body.kind_ == Body::Kind::until_close)
       co_return RelayEnd{};
     if (got.status == IoStatus::closed && body.kind_ == Body::Kind::chunk) {
-      progress.waiting_for = other(from_side);
+      progress.wait_for(other(from_side));
       const IoStatus sent = co_await to.write(kLastChunk);
       if (sent == IoStatus::ok) co_return RelayEnd{};
       Error error = to.error();

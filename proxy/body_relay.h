@@ -17,6 +17,7 @@
 #include "net/task.h"
 #include "net/timer_wheel.h"
 #include "proxy/chunked.h"
+#include "proxy/client_pace.h"
 #include "tls/stream.h"
 
 namespace ocsproxy {
@@ -96,7 +97,12 @@ class BodyRelay {
     Side waiting_for = Side::us;
     std::uint64_t bytes = 0;           // of the body, as sent on
     std::chrono::milliseconds last{};  // reactor time of the latest progress
+    ClientPace* pace = nullptr;        // null: the client may be as slow as it likes
 
+    void wait_for(Side side) {
+      waiting_for = side;
+      if (pace != nullptr) pace->waits(side == Side::client);
+    }
     void moved(std::chrono::milliseconds now) {
       last = now;
       timer.arm(idle);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "net/socket_address.h"
+#include "proxy/flood_guard.h"
 #include "proxy/snapshot.h"
 #include "proxy/target.h"
 #include "rules/rule_table.h"
@@ -27,6 +28,7 @@ struct ClientSide {
   ServerContext::Choice certificate{};  // that it was shown
   // Upstream connections that authenticate as this client: at most one a target.
   std::vector<PinnedConnection> pins;
+  FloodAccount flood;
 };
 
 }  // namespace ocsproxy

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "proxy/head_parser.h"
@@ -23,7 +24,8 @@ constexpr milliseconds kRestsAfter{1'000};
 }  // namespace
 
 ClientConnection::ClientConnection(Services& services, EndpointState& endpoint, Counter& load,
-                                   Descriptor fd, SocketAddress peer, OnEnd on_end, void* owner)
+                                   FloodAccount flood, Descriptor fd, SocketAddress peer,
+                                   OnEnd on_end, void* owner)
     : services_(services),
       endpoint_(endpoint),
       load_(load),
@@ -36,11 +38,13 @@ ClientConnection::ClientConnection(Services& services, EndpointState& endpoint, 
               .listener = 0,
               .position = {},
               .tls = {},
-              .pins = {}},
+              .pins = {},
+              .flood = std::move(flood)},
       deadline_(services.reactor.timers(), &ClientConnection::on_deadline, this),
       on_end_(on_end),
       owner_(owner) {
   ++endpoint_.open_connections;
+  load_.add();
   services_.counters.connections.add();
   services_.counters.open_connections.add();
 }
@@ -51,20 +55,38 @@ ClientConnection::~ClientConnection() {
   services_.counters.open_connections.subtract();
 }
 
-void ClientConnection::start() {
-  task_ = run();
-  task_.start();
+// Whatever becomes of it, it ends by `on_end`.
+Task<> ClientConnection::run() {
+  try {
+    co_await live();
+  } catch (const std::bad_alloc&) {
+    starve();
+  }
+  deadline_.clear();
+  on_end_(owner_, *this);
 }
 
-Task<> ClientConnection::run() {
+// There was no memory to go on with. What waited in frames that are gone must not be called.
+void ClientConnection::starve() {
+  services_.counters.allocation_failures.add();
+  exchange_ = nullptr;
+  idle_.leave();
+  client_.pins.clear();
+  stream_.socket().forget_waiters();
+  stream_.abort();
+}
+
+Task<> ClientConnection::live() {
   bool usable =
       endpoint_.listener != EndpointState::kNoListener && enter_snapshot(services_.snapshot);
   if (usable && client_.secure) usable = co_await handshake();
   bool in_order = false;
   if (usable) in_order = co_await serve_requests();
-  if (in_order) co_await linger();
-  deadline_.clear();
-  on_end_(owner_, *this);
+  if (shed_) {
+    stream_.finish_writing();
+  } else if (in_order) {
+    co_await linger();
+  }
 }
 
 // What the policy says of this client may have changed since its last request.
@@ -72,6 +94,7 @@ bool ClientConnection::enter_snapshot(const LocalRef<WorkerSnapshot>& snapshot) 
   client_.listener = endpoint_.listener;
   if (generation_ != snapshot->global->generation) {
     generation_ = snapshot->global->generation;
+    services_.flood->renew(client_.flood, client_.peer.ip);
     client_.position = snapshot->table().locate(client_.peer.ip);
   }
   return snapshot->table().serves(client_.listener, client_.position);
@@ -87,6 +110,7 @@ Task<bool> ClientConnection::handshake() {
   deadline_.arm(*listener.timeouts.handshake);
   const IoStatus status = co_await stream_.handshake();
   deadline_.clear();
+  client_.flood.handshake_ended();
   if (status != IoStatus::ok) co_return false;
   client_.certificate = ServerContext::choice_of(stream_.ssl());
   stream_.forget_handshake();
@@ -162,8 +186,10 @@ Task<bool> ClientConnection::wait_for_request() {
   idle_left_ = idle - std::min(idle, kRestsAfter);
   deadline_.arm(idle - idle_left_);
   watch_pins(true);
+  services_.idle->add(idle_);
   bool readable = false;
   if (!ending_) readable = co_await stream_.readable();
+  idle_.leave();
   watch_pins(false);
   deadline_.clear();
   co_return readable;
@@ -238,6 +264,12 @@ Task<> ClientConnection::linger() {
 void ClientConnection::close_when_idle() {
   ending_ = true;
   if (state_ == State::idle) stream_.socket().interrupt_reader();
+}
+
+void ClientConnection::shed() {
+  shed_ = true;
+  idle_.leave();
+  close_when_idle();
 }
 
 void ClientConnection::abort() {

@@ -11,6 +11,7 @@
 #include "proxy/client_side.h"
 #include "proxy/exchange.h"
 #include "proxy/head_parser.h"
+#include "proxy/idle_clients.h"
 #include "proxy/services.h"
 
 namespace ocsproxy {
@@ -31,17 +32,22 @@ class ClientConnection {
  public:
   using OnEnd = void (*)(void* owner, ClientConnection& ended);
 
-  // `endpoint` and `services` outlive the connection.
-  ClientConnection(Services& services, EndpointState& endpoint, Counter& load, Descriptor fd,
-                   SocketAddress peer, OnEnd on_end, void* owner);
+  // `endpoint` and `services` outlive the connection. `load` is the listener's open connections on
+  // this worker, in which it counts itself.
+  ClientConnection(Services& services, EndpointState& endpoint, Counter& load, FloodAccount flood,
+                   Descriptor fd, SocketAddress peer, OnEnd on_end, void* owner);
   ~ClientConnection();
   ClientConnection(const ClientConnection&) = delete;  // its task points at it
   ClientConnection& operator=(const ClientConnection&) = delete;
 
-  // Runs to its first wait. on_end may be called before this returns.
-  void start();
+  // Takes what it needs to be started. Throws std::bad_alloc, as the constructor does.
+  void prepare() { task_ = run(); }
+  // Runs to its first wait. on_end may be called before this returns. Precondition: prepared.
+  void start() { task_.start(); }
   // Drain or reload: an idle connection ends now, a busy one when its exchange asks.
   void close_when_idle();
+  // There is too little for all. As above, and it is not waited for what the client still sends.
+  void shed();
   // The process stops: everything that waits ends.
   void abort();
 
@@ -55,6 +61,8 @@ class ClientConnection {
   enum class State : std::uint8_t { handshake, idle, head, exchange, lingering };
 
   Task<> run();
+  Task<> live();
+  void starve();
   Task<bool> handshake();
   Task<bool> serve_requests();
   using After = Exchange::After;
@@ -75,12 +83,13 @@ class ClientConnection {
 
   Services& services_;
   EndpointState& endpoint_;
-  Counter&
-      load_;  // the listener's open connections on this worker; the worker has counted this one
+  Counter& load_;
   Stream stream_;
   ClientSide client_;
   State state_ = State::handshake;
   bool ending_ = false;
+  bool shed_ = false;
+  IdleClient idle_{*this};
   Deadline deadline_name_ = Deadline::none;
   std::chrono::milliseconds idle_left_{0};  // of the idle deadline, behind what is armed
   Timer deadline_;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/units.h"
 #include "tls/upstream_context.h"
 #include "tls/verify_failure.h"
 
@@ -111,7 +112,12 @@ Task<Result<std::unique_ptr<Stream>>> connect_to(Services& services, Target& tar
                                                  const SocketAddress& address,
                                                  const settings::Rule& rule, UpstreamWait& wait) {
   Result<Descriptor> started = start_connect(address);
-  if (!started) co_return upstream_error(std::move(started).error(), Phase::connect);
+  if (!started) {
+    Error error = upstream_error(std::move(started).error(), Phase::connect);
+    // No descriptor, no port: that is not the site's fault.
+    if (error.kind == ErrorKind::system) error.side = Side::us;
+    co_return error;
+  }
   auto stream = std::make_unique<Stream>(services.reactor, *std::move(started), true, services.tls);
   Timer deadline(services.reactor.timers(), &ConnectDeadline::expire, &stream->socket());
   deadline.arm(*rule.timeouts.connect);
@@ -174,10 +180,29 @@ Task<Result<Lease>> connect(Services& services, LocalRef<Target> target, Connect
     }
     if (wait.cancelled()) co_return wait.error();
     last = std::move(made).error();
-    target->failover().failed(ip, services.reactor.now());
+    if (last.side != Side::us) target->failover().failed(ip, services.reactor.now());
     report(services, *target, rule, last);
   }
   co_return last;
+}
+
+// All connections are in use, and the queue is full or took too long.
+Error refuse(Services& services, Target& target, const settings::Rule& rule, Deadline deadline) {
+  Error full{.kind = ErrorKind::overloaded,
+             .side = Side::upstream,
+             .phase = Phase::connect,
+             .deadline = deadline,
+             .detail = "all connections to " + target.key().site +
+                       " are in use: to.limits.connections permits " +
+                       std::to_string(*rule.to->limits.connections) + ", of which " +
+                       std::to_string(target.key().limit) + " to each worker; "};
+  full.detail +=
+      deadline == Deadline::queue
+          ? "none became free within " + format_duration(*rule.timeouts.queue) + " (timeouts.queue)"
+          : "as many requests wait as may (to.limits.queue: " +
+                std::to_string(*rule.to->limits.queue) + ")";
+  report(services, target, rule, full);
+  return full;
 }
 
 }  // namespace
@@ -192,28 +217,25 @@ void UpstreamWait::cancel(const Error& why) {
 Task<Result<Lease>> acquire_connection(Services& services, LocalRef<Target> target,
                                        const settings::Rule& rule, Reuse reuse,
                                        UpstreamWait& wait) {
-  const milliseconds until = services.reactor.now() + *rule.timeouts.connect;
-  while (true) {
+  const milliseconds until = services.reactor.now() + *rule.timeouts.queue;
+  for (bool again = false;; again = true) {
     if (Lease idle = target->take_idle(reuse)) co_return idle;
     if (ConnectionSlot slot = target->take_slot()) {
       co_return co_await connect(services, std::move(target), std::move(slot), rule, wait);
     }
-    Turn turn(*target, until);
+    if (!again && target->queue_is_full()) {
+      services.counters.queue_full.add();
+      co_return refuse(services, *target, rule, Deadline::none);
+    }
+    Turn turn(*target, until, again);
     TurnWait waiting(turn);
     wait.waiting_on(waiting);
     const bool came = co_await turn;
     wait.done();
     if (wait.cancelled()) co_return wait.error();
     if (!came) {
-      Error full{.kind = ErrorKind::overloaded,
-                 .side = Side::upstream,
-                 .phase = Phase::connect,
-                 .detail = "all connections to " + target->key().site +
-                           " are in use: to.limits.connections permits " +
-                           std::to_string(*rule.to->limits.connections) + ", of which " +
-                           std::to_string(target->key().limit) + " to each worker"};
-      report(services, *target, rule, full);
-      co_return full;
+      services.counters.queue_expired.add();
+      co_return refuse(services, *target, rule, Deadline::queue);
     }
   }
 }

@@ -43,8 +43,8 @@ class UpstreamWait {
 };
 
 // Fails with side upstream and phase resolve, connect or upstream_handshake; nothing of a request
-// has been sent then. `rule` names the rule in the log and gives the connect deadline, which holds
-// for each address: TCP and TLS together.
+// has been sent then. `rule` names the rule in the log and gives the deadlines: `queue` for one of
+// the target's connections, `connect` for each address, TCP and TLS together.
 Task<Result<Lease>> acquire_connection(Services& services, LocalRef<Target> target,
                                        const settings::Rule& rule, Reuse reuse, UpstreamWait& wait);
 

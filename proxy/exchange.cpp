@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <new>
 
 #include "base/text.h"
 #include "proxy/authentication.h"
@@ -21,6 +22,9 @@ using std::chrono::milliseconds;
 constexpr milliseconds kHalfClosedFor{30'000};
 // How long a client may take to accept an answer of ours.
 constexpr milliseconds kReplyPatience{30'000};
+
+// In seconds: what a client is asked to wait when something here is used up for the moment.
+constexpr std::uint32_t kTryAgainAfter = 5;
 
 constexpr Failure kRedirect{
     .status = 302, .code = 0, .reason = "The site is to be found at another address."};
@@ -54,8 +58,10 @@ Exchange::Exchange(Services& services, ClientSide& client, LocalRef<WorkerSnapsh
       download_timer_(services.reactor.timers(), &Exchange::on_download_timeout, this),
       upload_timer_(services.reactor.timers(), &Exchange::on_upload_timeout, this),
       half_close_timer_(services.reactor.timers(), &Exchange::on_half_close_timeout, this),
-      download_progress_{download_timer_, milliseconds(0)},
-      upload_progress_{upload_timer_, milliseconds(0)},
+      download_pace_(services.reactor, ClientPace::Way::takes, &Exchange::on_slow_reader, this),
+      upload_pace_(services.reactor, ClientPace::Way::sends, &Exchange::on_slow_sender, this),
+      download_progress_{.timer = download_timer_, .idle = {}, .pace = &download_pace_},
+      upload_progress_{.timer = upload_timer_, .idle = {}, .pace = &upload_pace_},
       started_(services.reactor.now()) {
   write_hex(services.next_id(), id_text_);
   services_.counters.requests.add();
@@ -64,28 +70,47 @@ Exchange::Exchange(Services& services, ClientSide& client, LocalRef<WorkerSnapsh
 Exchange::~Exchange() { client_.stream.socket().on_hangup(nullptr, nullptr); }
 
 Task<Exchange::After> Exchange::run() {
-  // 1. and 2. Is it a message that everybody reads the same way, and what does it ask for?
-  std::optional<Reply> refused = check();
-  // 3. What does the policy say?
-  if (!refused) refused = judge();
-  if (!refused) refused = filter_head();
-  if (refused) co_return co_await reply(*refused);
-  if (looks_into(FilterPlace::request_body)) {
-    const bool admitted = co_await filter_request_body();
-    if (!admitted) co_return co_await reply_failure();
-  }
+  try {
+    // 1. and 2. Is it a message that everybody reads the same way, and what does it ask for?
+    const FloodRefusal flood = services_.flood->request(client_.flood, client_.peer.ip);
+    std::optional<Reply> refused = check();
+    if (!refused && flood) refused = refuse(flood);
+    // 3. What does the policy say, and is there memory to do it with?
+    if (!refused) refused = judge();
+    if (!refused) refused = filter_head();
+    if (!refused && services_.starving) refused = refuse_for_memory();
+    if (refused && refused->retry_after == 0 && refused->location.empty())
+      services_.flood->count_denied(client_.flood);
+    if (refused) co_return co_await reply(*refused);
+    if (looks_into(FilterPlace::request_body)) {
+      const bool admitted = co_await filter_request_body();
+      if (!admitted) co_return co_await reply_failure();
+    }
 
-  // 4. to 6. An upstream connection, the request on it, and the head of its response.
-  const bool answered = co_await get_response_head();
-  if (!answered) co_return co_await reply_failure();
-  if (filters_response()) {
-    const bool passes = co_await filter_response();
-    if (!passes) co_return co_await reply_failure();
-  }
+    // 4. to 6. An upstream connection, the request on it, and the head of its response.
+    const bool answered = co_await get_response_head();
+    if (!answered) co_return co_await reply_failure();
+    if (filters_response()) {
+      const bool passes = co_await filter_response();
+      if (!passes) co_return co_await reply_failure();
+    }
 
-  // 7. and 8. The response, what is left of the upload, the log line.
-  if (response_framing_.tunnel) co_return co_await tunnel();
-  co_return co_await relay_response();
+    // 7. and 8. The response, what is left of the upload, the log line.
+    if (response_framing_.tunnel) co_return co_await tunnel();
+    co_return co_await relay_response();
+  } catch (const std::bad_alloc&) {
+    services_.counters.allocation_failures.add();
+  }
+  co_return co_await starve();
+}
+
+// There was no memory to go on with: this client is cut off, and nobody else.
+Task<Exchange::After> Exchange::starve() {
+  abort(Error{.kind = ErrorKind::system, .detail = "no memory"});
+  if (upload_task_) co_await end_upload(false);
+  drop_connection();
+  finish();
+  co_return After::cut;
 }
 
 void Exchange::abort(Error why) {
@@ -127,6 +152,24 @@ std::optional<Exchange::Reply> Exchange::refuse(Refusal why) {
                .allow = why.status == 405 ? "GET, HEAD, POST, PUT, DELETE, OPTIONS" : ""};
 }
 
+// The connection stays: to open another one would cost both sides more.
+Exchange::Reply Exchange::refuse(const FloodRefusal& why) {
+  note_failure(Error{.kind = ErrorKind::overloaded,
+                     .side = Side::client,
+                     .phase = Phase::request_head,
+                     .detail = describe(why)});
+  return {.what = failure_of(*failure_), .retry_after = why.seconds};
+}
+
+Exchange::Reply Exchange::refuse_for_memory() {
+  services_.counters.overload_refused.add();
+  note_failure(Error{.kind = ErrorKind::overloaded,
+                     .side = Side::us,
+                     .phase = Phase::request_head,
+                     .detail = "the memory that the process may have is used up"});
+  return {.what = failure_of(*failure_), .retry_after = kTryAgainAfter};
+}
+
 std::optional<Exchange::Reply> Exchange::judge() {
   Judgement judgement =
       judge_request(snapshot_->settings(), snapshot_->table(), entrance(), head_, asked_);
@@ -159,7 +202,7 @@ Entrance Exchange::entrance() const {
 Task<Exchange::After> Exchange::reply(Reply answer) {
   // An upload that nobody wants is not read: the connection closes after the answer.
   const bool keep_alive = !must_close_ && asked_.framing.keep_alive && upload_ended_ &&
-                          !asked_.framing.has_body() && !services_.draining;
+                          !asked_.framing.has_body() && services_.keeps_alive();
   Buffer out = Buffer::take();
   std::array<char, 32> date;
   const std::string_view message = write_local_reply({.what = answer.what,
@@ -167,6 +210,7 @@ Task<Exchange::After> Exchange::reply(Reply answer) {
                                                       .date = http_date(date),
                                                       .location = answer.location,
                                                       .allow = answer.allow,
+                                                      .retry_after = answer.retry_after,
                                                       .head_only = head_.method_id == Method::head,
                                                       .keep_alive = keep_alive},
                                                      out.span());
@@ -193,7 +237,8 @@ Task<Exchange::After> Exchange::reply_failure() {
     co_return After::cut;
   }
   must_close_ = must_close_ || asked_.framing.has_body();
-  co_return co_await reply(Reply{.what = what});
+  co_return co_await reply(
+      Reply{.what = what, .retry_after = what.status == 503 ? kTryAgainAfter : 0});
 }
 
 // ---- step 7: the response
@@ -204,9 +249,11 @@ Task<Exchange::After> Exchange::relay_response() {
   half_close_timer_.clear();
 
   const bool upstream_lives = response_framing_.keep_alive;
-  const bool stays = asked_.framing.keep_alive && !services_.draining && !must_close_ &&
+  const bool stays = asked_.framing.keep_alive && services_.keeps_alive() && !must_close_ &&
                      !client_.stream.worn() && client_can_tell_end() &&
                      (upload_ended_ || upstream_lives) && !(pinned_ && !upstream_lives);
+  if (!stays && asked_.framing.keep_alive && services_.level >= LoadLevel::closing)
+    services_.counters.overload_closed.add();
   Body body = response_body();
   const std::span<const char> head = build_response_head(stays);
   if (head.empty()) co_return co_await reply_failure();
@@ -215,8 +262,11 @@ Task<Exchange::After> Exchange::relay_response() {
   download_deadline_ = Deadline::idle;
   download_progress_.idle = *rule().timeouts.idle;
   download_timer_.arm(download_progress_.idle);
+  download_pace_.begin(client_.stream.socket(), *listener_limits().minimum_rate,
+                       *listener_limits().grace);
   const RelayEnd end = co_await BodyRelay::run(upstream_->stream(), Side::upstream, client_.stream,
                                                body, response_window_, head, download_progress_);
+  download_pace_.end();
   download_timer_.clear();
   if (end.nothing_sent) response_started_ = false;
   if (end.how != RelayEnd::How::complete) {
@@ -348,6 +398,27 @@ void Exchange::on_upload_timeout(void* self) {
                       .side = exchange.upload_progress_.waiting_for,
                       .phase = Phase::request_body,
                       .deadline = Deadline::idle});
+}
+
+// What the kernel still has for it is forgotten as well.
+void Exchange::on_slow_reader(void* self) {
+  auto& exchange = *static_cast<Exchange*>(self);
+  exchange.services_.counters.slow_clients.add();
+  exchange.fail(Error{.kind = ErrorKind::timeout,
+                      .side = Side::client,
+                      .phase = exchange.in_tunnel_ ? Phase::tunnel : Phase::response_body,
+                      .deadline = Deadline::minimum_rate});
+  exchange.client_.stream.abort();
+  exchange.client_.stream.socket().cancel(*exchange.failure_);
+}
+
+void Exchange::on_slow_sender(void* self) {
+  auto& exchange = *static_cast<Exchange*>(self);
+  exchange.services_.counters.slow_clients.add();
+  exchange.fail(Error{.kind = ErrorKind::timeout,
+                      .side = Side::client,
+                      .phase = Phase::request_body,
+                      .deadline = Deadline::minimum_rate});
 }
 
 void Exchange::on_half_close_timeout(void* self) {

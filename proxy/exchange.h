@@ -64,12 +64,15 @@ class Exchange {
     Failure what;
     std::string_view location{};
     std::string_view allow{};
+    std::uint32_t retry_after = 0;
   };
 
   // Steps 1 to 3: what is asked, and may it be?
   std::optional<Reply> check();
   std::optional<Reply> judge();
   std::optional<Reply> refuse(Refusal why);
+  Reply refuse(const FloodRefusal& why);
+  Reply refuse_for_memory();
   Entrance entrance() const;
 
   // What the rule's HTTP filter says, at each step where it is asked (proxy/exchange_filter.cpp).
@@ -119,12 +122,14 @@ class Exchange {
   void settle_connection(bool reusable);
   Task<> upload();
   Task<> end_upload(bool upstream_lives);
+  RelayEnd starved_relay();
   bool upload_clean() const;
 
   // Answers of our own.
   Task<After> reply(Reply answer);
   Task<After> reply_failure();
   Task<After> reply_forbidden();
+  Task<After> starve();
 
   // Step 8.
   void finish();
@@ -138,9 +143,14 @@ class Exchange {
   void client_gone(Error error);
   static void on_download_timeout(void* self);
   static void on_upload_timeout(void* self);
+  static void on_slow_reader(void* self);
+  static void on_slow_sender(void* self);
   static void on_half_close_timeout(void* self);
   static void on_client_hangup(void* self);
 
+  const settings::Listener::Limits& listener_limits() const {
+    return snapshot_->settings().listeners[client_.listener].limits;
+  }
   const settings::Rule& rule() const { return snapshot_->settings().rules[decision_.rule]; }
   std::string_view request_id() const { return {id_text_.data(), id_text_.size() - 1}; }
 
@@ -198,6 +208,8 @@ class Exchange {
   Timer upload_timer_;
   Timer half_close_timer_;
   Deadline download_deadline_ = Deadline::none;
+  ClientPace download_pace_;
+  ClientPace upload_pace_;
   BodyRelay::Progress download_progress_;
   BodyRelay::Progress upload_progress_;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 
 #include "proxy/authentication.h"
 #include "proxy/exchange.h"
@@ -22,6 +23,10 @@ Task<Exchange::After> Exchange::tunnel() {
   download_progress_.idle = upload_progress_.idle = *rule().timeouts.idle;
   download_timer_.arm(download_progress_.idle);
   upload_timer_.arm(upload_progress_.idle);
+  // It may be silent for as long as it likes, but not leave what it is sent.
+  upload_progress_.pace = nullptr;
+  download_pace_.begin(client_.stream.socket(), *listener_limits().minimum_rate,
+                       *listener_limits().grace);
   upload_ended_ = false;
   upload_task_ = tunnel_up();
   upload_task_.start();
@@ -29,6 +34,7 @@ Task<Exchange::After> Exchange::tunnel() {
   Body body = Body::until_close();
   const RelayEnd end = co_await BodyRelay::run(upstream_->stream(), Side::upstream, client_.stream,
                                                body, response_window_, head, download_progress_);
+  download_pace_.end();
   download_progress_.waiting_for = Side::client;
   co_await end_of_direction(end, client_.stream);
   download_timer_.clear();
@@ -41,8 +47,12 @@ Task<Exchange::After> Exchange::tunnel() {
 
 Task<> Exchange::tunnel_up() {
   Body body = Body::until_close();
-  upload_end_ = co_await BodyRelay::run(client_.stream, Side::client, upstream_->stream(), body,
-                                        received_, {}, upload_progress_);
+  try {
+    upload_end_ = co_await BodyRelay::run(client_.stream, Side::client, upstream_->stream(), body,
+                                          received_, {}, upload_progress_);
+  } catch (const std::bad_alloc&) {
+    upload_end_ = starved_relay();
+  }
   upload_progress_.waiting_for = Side::upstream;
   co_await end_of_direction(upload_end_, upstream_->stream());
   upload_timer_.clear();

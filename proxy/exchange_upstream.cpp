@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <new>
 
 #include "proxy/authentication.h"
 #include "proxy/exchange.h"
@@ -300,12 +301,13 @@ Task<bool> Exchange::pass_interim() {
     co_return false;
   }
   // Meanwhile it is the client that is waited for.
-  download_deadline_ = Deadline::idle;
+  download_deadline_ = Deadline::minimum_rate;
   download_progress_.waiting_for = Side::client;
-  download_timer_.arm(*rule().timeouts.idle);
+  download_timer_.arm(*listener_limits().grace);
   const IoStatus sent = co_await client_.stream.write({out.data(), size});
   download_deadline_ = Deadline::response_head;
   download_timer_.arm(*rule().timeouts.response_head);
+  if (response_.status == 100) upload_pace_.called_for();
   if (sent == IoStatus::ok) co_return !failure_;
   client_gone(client_.stream.error());
   co_return false;
@@ -367,6 +369,13 @@ std::span<const char> Exchange::build_response_head(bool keep_alive) {
 
 // ---- the upload
 
+// Nobody awaits the upload while the response is waited for: its failure must be told at once.
+RelayEnd Exchange::starved_relay() {
+  services_.counters.allocation_failures.add();
+  return {.how = RelayEnd::How::source_failed,
+          .error = Error{.kind = ErrorKind::system, .detail = "no memory"}};
+}
+
 Task<> Exchange::upload() {
   Body body = asked_.framing.body == BodyKind::chunked
                   ? Body::chunked(ChunkedDecoder::Mode::verbatim, Side::client)
@@ -374,8 +383,15 @@ Task<> Exchange::upload() {
   if (filter_ != nullptr && filter_->enforces()) body.limit(filter_->most_payload());
   upload_progress_.idle = *rule().timeouts.idle;
   upload_timer_.arm(upload_progress_.idle);
-  upload_end_ = co_await BodyRelay::run(client_.stream, Side::client, upstream_->stream(), body,
-                                        received_, request_head_, upload_progress_);
+  upload_pace_.begin(client_.stream.socket(), *listener_limits().minimum_rate,
+                     *listener_limits().grace, asked_.framing.expect_continue && received_.empty());
+  try {
+    upload_end_ = co_await BodyRelay::run(client_.stream, Side::client, upstream_->stream(), body,
+                                          received_, request_head_, upload_progress_);
+  } catch (const std::bad_alloc&) {
+    upload_end_ = starved_relay();
+  }
+  upload_pace_.end();
   if (asked_.framing.body == BodyKind::chunked) count_payload(body, upload_end_);
   upload_timer_.clear();
   upload_ended_ = true;

@@ -114,6 +114,7 @@ std::string_view write_local_reply(const LocalReply& reply, std::span<char> buff
   write_field("Date", reply.date, out);
   write_field("Location", reply.location, out);
   write_field("Allow", reply.allow, out);
+  if (reply.retry_after != 0) out << "Retry-After: " << reply.retry_after << "\r\n";
   write_field("X-Request-Id", reply.request_id, out);
   out << "Content-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\nContent-Length: "
       << page.text().size() << "\r\nConnection: " << (reply.keep_alive ? "keep-alive" : "close")

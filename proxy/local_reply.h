@@ -21,6 +21,7 @@ struct LocalReply {
   std::string_view date = {};        // IMF-fixdate for the Date field; "" leaves it out
   std::string_view location = {};    // for redirects; refused when a byte of it must be escaped
   std::string_view allow = {};       // methods for 405 (RFC 9110 15.5.6); "" leaves Allow out
+  std::uint32_t retry_after = 0;     // seconds for Retry-After (RFC 9110 10.2.3); 0 leaves it out
   bool head_only = false;            // the request was HEAD: everything but the page
   bool keep_alive = false;           // else the connection closes after this response
 };

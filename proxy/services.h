@@ -38,8 +38,28 @@ struct Counters {
   Counter refused_connections;  // over a listener's limit
   Counter requests;
   Counter upstream_connections;  // opened
+  Counter open_upstreams;        // now, those that are being opened too
   Counter pinned;                // upstream connections that were bound to one client
   Counter retries;
+  // Flood mitigation.
+  Counter flood_connections;  // dropped: the address opened too many in this minute
+  Counter flood_concurrent;   // dropped: it has too many open
+  Counter flood_half_open;    // dropped: it has too many TLS handshakes under way
+  Counter flood_requests;     // 429: it sent too many in this minute
+  Counter flood_denied;       // 429: too many of them were denied
+  Counter flood_events;       // times that an address ran into a limit, once a minute and limit
+  Counter flood_evictions;    // addresses that were forgotten in favour of others
+  Counter flood_uncounted;    // connections let in uncounted, because the table had no place
+  Counter slow_clients;       // cut: they sent or took less than limits.minimum_rate
+  // Requests that could not have one of to.limits.connections.
+  Counter queue_full;     // 503: as many waited as to.limits.queue lets
+  Counter queue_expired;  // 503: their turn did not come within timeouts.queue
+  // What was done when memory, descriptors or connections ran short.
+  Counter overload_closed;      // connections closed after a response instead of kept alive
+  Counter overload_shed;        // idle connections closed
+  Counter overload_dropped;     // new connections not taken
+  Counter overload_refused;     // requests answered with 503
+  Counter allocation_failures;  // connections ended, or not taken, for want of memory
   // Times that a pinned connection was asked for by another client than its own. The types make it
   // impossible; if it is ever not zero, the request was refused and the log says so.
   Counter identity_violations;
@@ -47,6 +67,17 @@ struct Counters {
   std::array<Counter, rules::kFilterChecks> filter_refused;
   std::array<Counter, rules::kFilterChecks> filter_reported;
 };
+
+// How short of connections, descriptors or memory the process is (proxy/process_load.h).
+enum class LoadLevel : std::uint8_t {
+  normal,
+  closing,   // connections end after their response
+  shedding,  // idle ones at once
+  refusing,  // new ones are not taken
+};
+
+class FloodGuard;
+class IdleClients;
 
 struct Services {
   Reactor& reactor;
@@ -66,6 +97,15 @@ struct Services {
   // counted.
   std::uint64_t& last_id;
   std::uint64_t next_id() { return ++last_id; }
+
+  // Null where no client is served.
+  FloodGuard* flood = nullptr;
+  IdleClients* idle = nullptr;
+
+  LoadLevel level = LoadLevel::normal;  // as the worker saw it last
+  bool starving = false;                // of memory
+  // May a client connection go on after what it does now?
+  bool keeps_alive() const { return !draining && level < LoadLevel::closing; }
 };
 
 }  // namespace ocsproxy

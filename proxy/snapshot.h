@@ -10,6 +10,7 @@
 #include "base/finding.h"
 #include "base/local_ref.h"
 #include "proxy/target.h"
+#include "rules/flood_policy.h"
 #include "rules/rule_table.h"
 #include "settings/load.h"
 #include "tls/certificate.h"
@@ -18,11 +19,12 @@
 
 namespace ocsproxy {
 
-// Immutable and shared by all workers; `table` refers to `loaded.settings`.
+// Immutable and shared by all workers; `table` and `flood` refer to `loaded.settings`.
 struct Snapshot {
   std::uint64_t generation = 0;  // counts the loads of this process, from 1
   settings::Loaded loaded;
   std::shared_ptr<const rules::RuleTable> table;
+  rules::FloodPolicy flood;
   // For each listener its certificates, empty for one without https.
   std::vector<std::vector<std::shared_ptr<const Certificate>>> certificates;
   std::shared_ptr<const TrustedRoots> roots;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "proxy/services.h"
+
 namespace ocsproxy {
 namespace {
 
@@ -29,8 +31,11 @@ ConnectionSlot::~ConnectionSlot() {
   if (target_) target_->slot_free();
 }
 
-Turn::Turn(Target& target, milliseconds until)
-    : target_(target), until_(until), timer_(target.reactor().timers(), &Turn::on_expire, this) {}
+Turn::Turn(Target& target, milliseconds until, bool again)
+    : target_(target),
+      until_(until),
+      again_(again),
+      timer_(target.reactor().timers(), &Turn::on_expire, this) {}
 
 Turn::~Turn() {
   std::erase(target_.waiting_, this);
@@ -39,7 +44,11 @@ Turn::~Turn() {
 
 void Turn::await_suspend(std::coroutine_handle<> awaiting) {
   awaiting_ = awaiting;
-  target_.waiting_.push_back(this);
+  if (again_) {
+    target_.waiting_.push_front(this);
+  } else {
+    target_.waiting_.push_back(this);
+  }
   timer_.arm(std::max(until_ - target_.reactor().now(), milliseconds(0)));
 }
 
@@ -81,8 +90,8 @@ PinnedConnection Lease::pin(std::uint64_t client_id) && {
 
 // ---- targets
 
-Target::Target(Reactor& reactor, TargetKey key, std::unique_ptr<UpstreamContext> tls)
-    : reactor_(reactor), key_(std::move(key)), tls_(std::move(tls)) {}
+Target::Target(Reactor& reactor, TargetKey key, std::unique_ptr<UpstreamContext> tls, Counter& open)
+    : reactor_(reactor), key_(std::move(key)), open_(open), tls_(std::move(tls)) {}
 
 // Every connection holds a slot, and every slot holds the target: none is left.
 Target::~Target() = default;
@@ -94,11 +103,13 @@ ConnectionSlot Target::take_slot() {
     drop_idle(idle_.front().get());
   }
   ++used_;
+  open_.add();
   return ConnectionSlot(LocalRef<Target>(this));
 }
 
 void Target::slot_free() {
   --used_;
+  open_.subtract();
   wake_next();
 }
 

@@ -28,6 +28,7 @@
 
 namespace ocsproxy {
 
+class Counter;
 class Target;
 
 // What makes the connections of two rules interchangeable.
@@ -38,6 +39,7 @@ struct TargetKey {
   settings::Bridging bridging = settings::Bridging::https;
   std::string tls_policy;   // UpstreamContext::identity(); "" with bridging http
   std::uint32_t limit = 0;  // connections that this worker may have: leased, pinned and idle
+  std::uint32_t queue = 0;  // requests that may wait on this worker for one of them
 
   friend auto operator<=>(const TargetKey&, const TargetKey&) = default;
 };
@@ -137,10 +139,11 @@ enum class Reuse : std::uint8_t {
 };
 
 // co_await Turn(target, until) -> bool: true when a connection may have become free (ask again),
-// false when `until` (reactor time) has come or the wait was cancelled.
+// false when `until` (reactor time) has come or the wait was cancelled. `again`: its turn has come
+// once and somebody else was faster, so it is the first in the queue.
 class Turn {
  public:
-  Turn(Target& target, std::chrono::milliseconds until);
+  Turn(Target& target, std::chrono::milliseconds until, bool again);
   ~Turn();
   Turn(const Turn&) = delete;  // queued by address
   Turn& operator=(const Turn&) = delete;
@@ -155,6 +158,7 @@ class Turn {
   static void on_expire(void* self) { static_cast<Turn*>(self)->cancel(); }
   Target& target_;
   std::chrono::milliseconds until_;
+  bool again_;
   Timer timer_;
   bool came_ = false;
   std::coroutine_handle<> awaiting_;
@@ -164,8 +168,8 @@ class Turn {
 // addresses failed lately, and how many connections it may have.
 class Target final : public LocalRefCounted {
  public:
-  // `tls` is null with bridging http.
-  Target(Reactor& reactor, TargetKey key, std::unique_ptr<UpstreamContext> tls);
+  // `tls` is null with bridging http. `open` counts the connections of all targets.
+  Target(Reactor& reactor, TargetKey key, std::unique_ptr<UpstreamContext> tls, Counter& open);
   ~Target() override;
 
   const TargetKey& key() const { return key_; }
@@ -189,6 +193,7 @@ class Target final : public LocalRefCounted {
 
   std::uint32_t connections() const { return used_; }
   std::size_t idle() const { return idle_.size(); }
+  bool queue_is_full() const { return waiting_.size() >= key_.queue; }
 
  private:
   friend class ConnectionSlot;
@@ -201,6 +206,7 @@ class Target final : public LocalRefCounted {
 
   Reactor& reactor_;
   const TargetKey key_;
+  Counter& open_;
   const std::unique_ptr<UpstreamContext> tls_;
   Failover failover_;
   std::uint32_t used_ = 0;

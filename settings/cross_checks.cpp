@@ -118,6 +118,11 @@ void check_references(Reading& reading) {
   for (const Rule& rule : settings.rules) {
     if (reading.complete.http_filters) filters.require(*rule.http_filter, rule.http_filter.where);
   }
+  for (const FloodException& exception : settings.flood_mitigation.exceptions) {
+    for (const Source& source : exception.from) {
+      if (!source.range) require_network(source.text, source.where);
+    }
+  }
   KnownNames rules("rule", "unknown-rule", reading.findings);
   for (const Rule& rule : settings.rules) rules.add(*rule.name);
   for (const Example& example : settings.examples) {

@@ -124,8 +124,8 @@ std::optional<std::uint64_t> read_size(const Node& node, std::string_view key, S
   }
   if (*value < range.least || *value > range.most) {
     findings.error("out-of-range", node.where,
-                   quoted(key) + " can be from " + std::to_string(range.least) + " to " +
-                       std::to_string(range.most) + " bytes, not " + node.text);
+                   quoted(key) + " can be from " + format_size(range.least) + " to " +
+                       format_size(range.most) + " bytes, not " + node.text);
     return std::nullopt;
   }
   return value;

@@ -33,7 +33,7 @@ struct TopLevel {
   void (*read)(const Node& node, Reading& reading);
   bool Complete::*complete;  // nullptr: nothing refers to it
 };
-constexpr std::array<TopLevel, 11> kTopLevel{{
+constexpr std::array<TopLevel, 13> kTopLevel{{
     {"networks", TopLevel::Form::joined, read_networks, &Complete::networks},
     {"trusted_roots", TopLevel::Form::joined, read_trusted_roots, &Complete::trusted_roots},
     {"listeners", TopLevel::Form::elements, read_listener, &Complete::listeners},
@@ -41,6 +41,8 @@ constexpr std::array<TopLevel, 11> kTopLevel{{
     {"http_filters", TopLevel::Form::elements, read_http_filter, &Complete::http_filters},
     {"expectations", TopLevel::Form::elements, read_expectation, nullptr},
     {"dns", TopLevel::Form::elements, read_dns_record, nullptr},
+    {"flood_mitigation", TopLevel::Form::once, read_flood_mitigation, nullptr},
+    {"limits", TopLevel::Form::once, read_process_limits, nullptr},
     {"access_log", TopLevel::Form::once, read_access_log, nullptr},
     {"workers", TopLevel::Form::once, read_workers, nullptr},
     {"drain", TopLevel::Form::once, read_drain, nullptr},
@@ -109,7 +111,7 @@ class Dispatch : public EntryHandler {
     const std::string_view near = nearest_word(*key, keys);
     std::string mend =
         "at the top of a file stand networks, trusted_roots, listeners, rules, http_filters, "
-        "expectations, dns, access_log, workers and drain";
+        "expectations, dns, flood_mitigation, limits, access_log, workers and drain";
     if (!near.empty()) {
       mend = "did you mean \"" + std::string(near) + "\"?";
       mark_incomplete(*find_top_level(near));

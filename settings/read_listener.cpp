@@ -10,6 +10,8 @@ namespace {
 using std::chrono::hours;
 
 constexpr DurationRange kTimeout{milliseconds(1), hours(24 * 7)};
+// Bytes a second.
+constexpr NumberRange kRateRange{1, 1'000'000};
 constexpr std::array<Word<TlsVersion>, 2> kVersions{
     {{"1.2", TlsVersion::tls1_2}, {"1.3", TlsVersion::tls1_3}}};
 
@@ -119,6 +121,8 @@ void read_limits(Fields& listener_fields, Listener::Limits& limits) {
   if (node == nullptr) return;
   Fields fields(*node, "\"limits\"", listener_fields.findings());
   fields.number("connections", kConnectionsRange, limits.connections);
+  fields.number("minimum_rate", kRateRange, limits.minimum_rate);
+  fields.duration("grace", kTimeout, limits.grace);
   fields.finish();
 }
 

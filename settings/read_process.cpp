@@ -10,6 +10,8 @@ using std::chrono::hours;
 
 constexpr NumberRange kWorkers{1, 256};
 constexpr DurationRange kDrain{milliseconds(0), hours(24)};
+// Less does not serve; more no machine has.
+constexpr SizeRange kMemory{std::uint64_t{16} << 20, std::uint64_t{1} << 50};
 constexpr std::size_t kLongestName = 200;
 
 std::string resolved(std::string_view path, const Reading& reading) {
@@ -48,6 +50,13 @@ void read_trusted_roots(const Node& node, Reading& reading) {
     reading.settings.trusted_roots.push_back(
         {*text == "system" ? "system" : resolved(*text, reading), item.where});
   }
+}
+
+void read_process_limits(const Node& node, Reading& reading) {
+  Fields fields(node, "the \"limits\" of the process", reading.findings);
+  fields.size("memory", kMemory, reading.settings.limits.memory);
+  fields.number("connections", kConnectionsRange, reading.settings.limits.connections);
+  fields.finish();
 }
 
 void read_access_log(const Node& node, Reading& reading) {

@@ -16,16 +16,6 @@ constexpr std::array<Word<Bridging>, 2> kBridgings{
 constexpr std::array<Word<Delegation>, 2> kDelegations{
     {{"client", Delegation::client}, {"none", Delegation::none}}};
 
-void read_sources(Fields& fields, std::string_view key, std::vector<Source>& sources) {
-  const Node* const list = fields.list(key);
-  if (list == nullptr) return;
-  for (const Node& item : list->items) {
-    if (auto source = read_source(item, key, fields.findings())) {
-      sources.push_back(*std::move(source));
-    }
-  }
-}
-
 void read_public_names(Fields& fields, Rule& rule) {
   const Node* const list = fields.list("public_names");
   if (list == nullptr) return;
@@ -93,6 +83,7 @@ void read_timeouts(Fields& rule_fields, Rule::Timeouts& timeouts) {
   if (node == nullptr) return;
   Fields fields(*node, "the \"timeouts\" of a rule", rule_fields.findings());
   fields.duration("connect", kTimeout, timeouts.connect);
+  fields.duration("queue", kTimeout, timeouts.queue);
   fields.duration("response_head", kTimeout, timeouts.response_head);
   fields.duration("idle", kTimeout, timeouts.idle);
   fields.finish();
@@ -141,6 +132,16 @@ std::optional<Source> read_source(const Node& node, std::string_view key, Findin
   const auto range = read_range(node, key, findings);
   if (!range) return std::nullopt;
   return Source{node.where, std::string(*text), range};
+}
+
+void read_sources(Fields& fields, std::string_view key, std::vector<Source>& sources) {
+  const Node* const list = fields.list(key);
+  if (list == nullptr) return;
+  for (const Node& item : list->items) {
+    if (auto source = read_source(item, key, fields.findings())) {
+      sources.push_back(*std::move(source));
+    }
+  }
 }
 
 void read_rule(const Node& node, Reading& reading) {

@@ -8,6 +8,7 @@ namespace ocsproxy::settings {
 namespace {
 
 constexpr std::uint16_t kHttpPort = 80;
+constexpr NumberRange kQueueRange{0, 1'000'000};
 constexpr std::array<Word<TlsVersion>, 4> kVersions{{{"1.0", TlsVersion::tls1_0},
                                                      {"1.1", TlsVersion::tls1_1},
                                                      {"1.2", TlsVersion::tls1_2},
@@ -77,6 +78,7 @@ void read_target(const Node& node, Bridging bridging, Target& target, Findings& 
   if (const Node* const limits = fields.find("limits")) {
     Fields limit_fields(*limits, "the \"limits\" of \"to\"", findings);
     limit_fields.number("connections", kConnectionsRange, target.limits.connections);
+    limit_fields.number("queue", kQueueRange, target.limits.queue);
     limit_fields.finish();
   }
   const Node* const tls = fields.find("tls");

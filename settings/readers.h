@@ -34,6 +34,8 @@ void read_rule(const Node& node, Reading& reading);
 void read_http_filter(const Node& node, Reading& reading);
 void read_expectation(const Node& node, Reading& reading);
 void read_dns_record(const Node& node, Reading& reading);
+void read_flood_mitigation(const Node& node, Reading& reading);
+void read_process_limits(const Node& node, Reading& reading);
 void read_access_log(const Node& node, Reading& reading);
 void read_workers(const Node& node, Reading& reading);
 void read_drain(const Node& node, Reading& reading);
@@ -50,6 +52,8 @@ void read_file_path(Fields& fields, std::string_view key, Located<std::string>& 
 
 // One entry of `from`: the name of a network, or addresses.
 std::optional<Source> read_source(const Node& node, std::string_view key, Findings& findings);
+// All entries of the list under `key`, which may be absent.
+void read_sources(Fields& fields, std::string_view key, std::vector<Source>& sources);
 // "/dir/*" or "/file".
 std::optional<Path> read_plain_path(const Node& node, Findings& findings);
 

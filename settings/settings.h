@@ -74,6 +74,10 @@ struct Listener {
   std::optional<Https> https;
   struct Limits {
     Located<std::uint32_t> connections{20000, {}};  // open client connections over all workers
+    // Bytes a second that a client which is waited for has to send or to take, on average over
+    // `grace`; while the site is waited for, nothing is asked of it.
+    Located<std::uint32_t> minimum_rate{100, {}};
+    Located<milliseconds> grace{milliseconds(60'000), {}};
   } limits;
   struct Timeouts {
     Located<milliseconds> handshake{milliseconds(10'000), {}};     // TLS, from accept to finished
@@ -115,6 +119,8 @@ struct Target {  // `to`
   struct Limits {
     // Open connections over all workers, each of which has its share and at least one.
     Located<std::uint32_t> connections{20000, {}};
+    // Requests that may wait for one of them, over all workers, each of which has its share.
+    Located<std::uint32_t> queue{1000, {}};
   } limits;
 };
 
@@ -138,6 +144,7 @@ struct Rule {
   Located<Delegation> delegation{Delegation::client, {}};
   struct Timeouts {
     Located<milliseconds> connect{milliseconds(5'000), {}};  // one address: TCP and TLS
+    Located<milliseconds> queue{milliseconds(5'000), {}};    // for one of to.limits.connections
     Located<milliseconds> response_head{milliseconds(1'800'000), {}};
     Located<milliseconds> idle{milliseconds(1'800'000), {}};  // a direction without progress
   } timeouts;
@@ -190,6 +197,35 @@ struct AddressRecord {
   std::vector<Located<IpAddress>> addresses;  // all that it has; empty: any
 };
 
+// What one client address may have: an IPv4 address, or all of an IPv6 /64.
+struct FloodLimits {
+  Located<std::uint32_t> connections_per_minute{600, {}};
+  Located<std::uint32_t> concurrent_connections{160, {}};
+  Located<std::uint32_t> half_open{80, {}};  // TLS handshakes under way; half of the line above
+  Located<std::uint32_t> requests_per_minute{600, {}};
+  Located<std::uint32_t> denied_per_minute{600, {}};
+};
+
+// Clients that may have more, or less. The first exception that an address is in counts.
+struct FloodException {
+  Location where;
+  std::vector<Source> from;  // never empty
+  Located<bool> unlimited{false, {}};
+  FloodLimits limits;  // what the exception does not say is as for everybody
+};
+
+struct FloodMitigation {
+  Located<bool> enabled{true, {}};
+  FloodLimits limits;
+  std::vector<FloodException> exceptions;
+};
+
+// What the process may take (`limits`); what is left out is found out at start.
+struct ProcessLimits {
+  Located<std::uint64_t> memory{0, {}};       // bytes; 0: most of what the machine or cgroup has
+  Located<std::uint32_t> connections{0, {}};  // of clients; 0: what descriptors are there for
+};
+
 struct AccessLog {
   enum class Format : std::uint8_t { w3c, json };
   Located<std::string> path;  // "" : no access log
@@ -207,6 +243,8 @@ struct Settings {
   std::vector<Reach> reaches;
   std::vector<ServiceRecord> services;
   std::vector<AddressRecord> hosts;
+  FloodMitigation flood_mitigation;
+  ProcessLimits limits;
   AccessLog access_log;
   Located<std::uint32_t> workers{0, {}};  // 0: `auto`, one a core
   Located<milliseconds> drain{milliseconds(30'000), {}};

@@ -171,7 +171,12 @@ void Stream::Handshake::await_suspend(std::coroutine_handle<> awaiting) {
 }
 
 void Stream::Handshake::on_ready() {
-  status_ = stream_.try_handshake();
+  try {
+    status_ = stream_.try_handshake();
+  } catch (const std::bad_alloc&) {
+    starved_ = true;
+    status_ = IoStatus::failed;
+  }
   if (status_ == IoStatus::would_block) {
     wait();
     return;

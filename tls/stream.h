@@ -175,13 +175,17 @@ class Stream {
       return status_ != IoStatus::would_block;
     }
     void await_suspend(std::coroutine_handle<> awaiting);
-    IoStatus await_resume() const { return status_; }
+    IoStatus await_resume() const {
+      if (starved_) throw std::bad_alloc();
+      return status_;
+    }
     void on_ready() override;
 
    private:
     void wait();
     Stream& stream_;
     IoStatus status_ = IoStatus::ok;
+    bool starved_ = false;
     std::coroutine_handle<> awaiting_;
   };
   Handshake handshake() { return Handshake(*this); }
@@ -205,12 +209,15 @@ class Stream {
       awaiting_ = awaiting;
       wait(this);
     }
-    Result await_resume() const { return result_; }
+    Result await_resume() const {
+      if (starved_) throw std::bad_alloc();
+      return result_;
+    }
     void on_ready() override {
       // Only readers are interrupted.
       if (way == Way::in && stream_.take_interrupt()) {
         result_ = failed(result_);
-      } else if (blocks(result_ = attempt_())) {
+      } else if (still_blocks()) {
         return;
       }
       wait(nullptr);
@@ -218,6 +225,15 @@ class Stream {
     }
 
    private:
+    // What is thrown here belongs to the coroutine, not to the loop that calls.
+    bool still_blocks() {
+      try {
+        return blocks(result_ = attempt_());
+      } catch (const std::bad_alloc&) {
+        starved_ = true;
+        return false;
+      }
+    }
     static bool blocks(IoResult result) { return result.status == IoStatus::would_block; }
     static bool blocks(IoStatus status) { return status == IoStatus::would_block; }
     static IoResult failed(IoResult) { return {0, IoStatus::failed}; }
@@ -233,6 +249,7 @@ class Stream {
     Stream& stream_;
     Attempt attempt_;
     Result result_{};
+    bool starved_ = false;
     std::coroutine_handle<> awaiting_;
   };
   template <typename Attempt>

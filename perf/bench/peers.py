@@ -98,6 +98,10 @@ class Ocsproxy(Peer):
             "rules": [{"name": "Site", "action": "allow", "listener": "Web", "from": ["External"],
                        "public_names": [PUBLIC_NAME], "paths": ["/*"],
                        "to": {"site": SITE, "address": "127.0.0.1", "port": self.origin_port}}],
+            # All load comes from a few addresses. What they do is counted, as it is in production.
+            "flood_mitigation": {limit: 10_000_000 for limit in (
+                "connections_per_minute", "concurrent_connections", "half_open",
+                "requests_per_minute", "denied_per_minute")},
             "workers": self.workers}
         if self.access_log:
             (conf / "log").mkdir()

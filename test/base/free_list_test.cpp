@@ -48,6 +48,17 @@ TEST(FreeList, takes_a_block_that_another_thread_gave) {
 }
 
 #ifndef OCSPROXY_SANITIZED
+TEST(FreeList, gives_all_that_nobody_uses_back_to_the_system) {
+  void* const used = free_list::allocate(1'000);
+  free_list::release(free_list::allocate(5'000));
+  free_list::trim();
+  const std::uint64_t before = free_list::system_calls();
+  void* const again = free_list::allocate(5'000);
+  EXPECT_EQ(free_list::system_calls(), before + 1);
+  free_list::release(again);
+  free_list::release(used);
+}
+
 TEST(FreeList, asks_the_system_for_nothing_that_came_back) {
   const auto use_all = [] {
     std::vector<void*> blocks;

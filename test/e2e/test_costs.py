@@ -80,7 +80,9 @@ class Counted:
                  allow(self.site.port, "Filtered", paths=["/filtered/*"], http_filter=FILTER,
                        bridging="http" if plain else "https"),
                  allow(self.site.port, bridging="http" if plain else "https")],
-                roots=[pki.root], workers=1),
+                # What addresses do is counted here, as it is in production.
+                roots=[pki.root], workers=1, flood_mitigation={
+                    "requests_per_minute": 10_000_000, "denied_per_minute": 10_000_000}),
             environment={"LD_PRELOAD": str(preloaded), "COUNT_COSTS": str(path)}))
 
     def _serve(self, connection):

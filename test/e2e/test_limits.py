@@ -12,20 +12,21 @@ from harness.origin import Origin, answering
 from harness.proxy import Proxy
 from harness.waiting import until
 
-TWO = {"limits": {"connections": 2}}
+def two(**more):
+    return {"limits": {"connections": 2, **more}}
 
 
 class Edge:
     """One worker, so that all clients meet in it, and a site that answers when it is released."""
 
-    def __init__(self, folder, stack, connect="30s", **more):
+    def __init__(self, folder, stack, wait="30s", to=None, **more):
         self.release = threading.Event()
         self.site = stack.enter_context(Origin(answering(self._answer)))
         self.address = own_address(), free_port(own_address())
         host, port = self.address
         self.proxy = stack.enter_context(Proxy(folder, configuration.configuration(
             [listener(host, http=port, **more)],
-            [allow(self.site.port, bridging="http", to=TWO, timeouts={"connect": connect})],
+            [allow(self.site.port, bridging="http", to=to or two(), timeouts={"queue": wait})],
             workers=1)))
 
     def _answer(self, connection, request):
@@ -54,16 +55,49 @@ def test_requests_above_the_limit_of_a_target_wait_and_are_served_in_turn(edge):
     assert len(edge.site.requests) == 8
 
 
-def test_a_request_that_waits_longer_than_the_connect_deadline_gets_503_and_the_log_says_why(edge):
-    edge = edge(connect="200ms")
+def test_a_request_that_waits_longer_than_the_queue_deadline_gets_503_and_the_log_says_why(edge):
+    edge = edge(wait="200ms")
     with concurrent.futures.ThreadPoolExecutor(2) as clients:
         served = [clients.submit(edge.get, number) for number in range(2)]
         until(lambda: len(edge.site.requests) == 2, "two requests did not reach the site")
-        assert edge.get("late") == 503
+        with Client(edge.address) as client:
+            late = client.get("/late")
+            assert (late.status, late.get("Retry-After")) == (503, "5")
         edge.release.set()
         assert [one.result() for one in served] == [200] * 2
     assert ("all connections to pool.example.internal are in use: to.limits.connections permits 2, "
-            "of which 2 to each worker") in edge.proxy.log()
+            "of which 2 to each worker; none became free within 200ms (timeouts.queue)"
+            ) in edge.proxy.log()
+
+
+def test_a_request_that_finds_the_queue_full_gets_503_at_once_and_the_log_says_why(edge):
+    edge = edge(to=two(queue=3))
+    with concurrent.futures.ThreadPoolExecutor(5) as clients:
+        served = [clients.submit(edge.get, number) for number in range(2)]
+        until(lambda: len(edge.site.requests) == 2, "two requests did not reach the site")
+        waiting = []
+        for number in range(3):
+            waiting.append(Client(edge.address))
+            waiting[-1].request(f"/waiting/{number}")
+        # On loopback they are with the proxy by now, in front of this one.
+        assert edge.get("surplus") == 503
+        edge.release.set()
+        assert [one.result() for one in served] == [200] * 2
+        assert [client.response().status for client in waiting] == [200] * 3
+        for client in waiting:
+            client.close()
+    assert "as many requests wait as may (to.limits.queue: 3)" in edge.proxy.log()
+
+
+def test_with_a_queue_of_none_a_request_is_served_or_refused_at_once(edge):
+    edge = edge(to=two(queue=0))
+    with concurrent.futures.ThreadPoolExecutor(2) as clients:
+        served = [clients.submit(edge.get, number) for number in range(2)]
+        until(lambda: len(edge.site.requests) == 2, "two requests did not reach the site")
+        assert edge.get("third") == 503
+        edge.release.set()
+        assert [one.result() for one in served] == [200] * 2
+    assert edge.get("later") == 200
 
 
 def test_a_client_that_leaves_while_it_waits_leaves_its_place_to_the_next(edge):

@@ -1,5 +1,6 @@
 #include "net/task.h"
 
+#include <new>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -87,5 +88,52 @@ TEST(Task, started_task_that_ended_before_it_is_awaited_gives_its_value) {
   EXPECT_EQ(seen, 7);
 }
 
+// Memory that is refused, at once or behind a wait.
+Task<int> starving(Gate* gate) {
+  if (gate != nullptr) co_await *gate;
+  throw std::bad_alloc();
+}
+
+Task<> survive(Gate* gate, std::string* story) {
+  const auto between = [](Gate* g) -> Task<int> { co_return co_await starving(g) + 1; };
+  try {
+    const int value = co_await between(gate);
+    *story += std::to_string(value);
+  } catch (const std::bad_alloc&) {
+    *story += "starved";
+  }
+}
+
+TEST(Task, want_of_memory_goes_from_task_to_task_to_the_one_that_deals_with_it) {
+  std::string story;
+  Task<> task = survive(nullptr, &story);
+  task.start();
+  EXPECT_TRUE(task.done());
+  EXPECT_EQ(story, "starved");
+}
+
+TEST(Task, want_of_memory_behind_a_wait_does_not_reach_who_ended_the_wait) {
+  Gate gate;
+  std::string story;
+  Task<> task = survive(&gate, &story);
+  task.start();
+  EXPECT_FALSE(task.done());
+  gate.open();
+  EXPECT_TRUE(task.done());
+  EXPECT_EQ(story, "starved");
+}
+
+TEST(Task, any_other_exception_ends_the_process) {
+  const auto broken = []() -> Task<> {
+    throw 1;
+    co_return;
+  };
+  EXPECT_DEATH(
+      {
+        Task<> task = broken();
+        task.start();
+      },
+      "");
+}
 }  // namespace
 }  // namespace ocsproxy

@@ -1,6 +1,7 @@
 #include "net/timer_wheel.h"
 
 #include <memory>
+#include <new>
 #include <random>
 #include <set>
 #include <vector>
@@ -202,5 +203,22 @@ TEST(TimerWheel, whoever_sleeps_until_next_misses_no_timer) {
   EXPECT_EQ(wheel.next(now), milliseconds(60'000));
 }
 
+TEST(TimerWheel, callback_without_memory_does_not_take_the_others_of_its_slot_along) {
+  TimerWheel wheel(kStart);
+  Fired fired;
+  std::vector<std::unique_ptr<One>> all;
+  for (int i = 0; i < 3; ++i) {
+    all.push_back(std::make_unique<One>(wheel, fired, i));
+    all.back()->timer.arm(milliseconds(100));
+    all.back()->then = [] { throw std::bad_alloc(); };
+  }
+  // Each call ends with the first that throws.
+  for (int i = 1; i <= 3; ++i) {
+    EXPECT_THROW(wheel.advance(kStart + milliseconds(1'000 * i)), std::bad_alloc);
+    EXPECT_EQ(fired.order.size(), static_cast<std::size_t>(i));
+  }
+  wheel.advance(kStart + milliseconds(10'000));
+  EXPECT_EQ(fired.order.size(), 3u);
+}
 }  // namespace
 }  // namespace ocsproxy

@@ -48,6 +48,13 @@ TEST_F(LocalReplyTest, ReplyThatEndsTheConnectionSaysSo) {
   EXPECT_FALSE(got.framing.keep_alive);
 }
 
+TEST_F(LocalReplyTest, RefusalForNowSaysWhenToComeAgainAndNoOtherDoes) {
+  const Read later = read(write({.what = failure_of(429), .retry_after = 17}), Method::get);
+  EXPECT_EQ(later.head.fields.value(FieldId::retry_after), "17");
+  const Read never = read(write({.what = failure_of(403)}), Method::get);
+  EXPECT_EQ(never.head.fields.count(FieldId::retry_after), 0U);
+}
+
 TEST_F(LocalReplyTest, AnswerToHeadHasTheLengthOfThePageAndNoPage) {
   const std::size_t page = read(write({.what = failure_of(502)}), Method::get).body.size();
   const Read got = read(write({.what = failure_of(502), .head_only = true}), Method::head);

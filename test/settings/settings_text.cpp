@@ -60,8 +60,9 @@ void write(std::ostream& out, const Listener& listener) {
         << version(*listener.https->minimum_version) << ' '
         << joined(listener.https->certificates, certificate_text) << '\n';
   }
-  out << "  connections " << *listener.limits.connections << "; handshake "
-      << format_duration(*listener.timeouts.handshake) << ", request_head "
+  out << "  connections " << *listener.limits.connections << ", minimum_rate "
+      << *listener.limits.minimum_rate << " grace " << format_duration(*listener.limits.grace)
+      << "; handshake " << format_duration(*listener.timeouts.handshake) << ", request_head "
       << format_duration(*listener.timeouts.request_head) << ", idle "
       << format_duration(*listener.timeouts.idle) << '\n';
 }
@@ -69,7 +70,8 @@ void write(std::ostream& out, const Listener& listener) {
 void write(std::ostream& out, const Target& to) {
   out << "  to " << *to.site << " at " << texts(to.addresses) << " port " << *to.port
       << " original_host " << yes(to.original_host) << " from TLS " << version(*to.minimum_version)
-      << " legacy " << yes(*to.legacy) << " connections " << *to.limits.connections << '\n';
+      << " legacy " << yes(*to.legacy) << " connections " << *to.limits.connections << " queue "
+      << *to.limits.queue << '\n';
 }
 
 void write(std::ostream& out, const Rule& rule) {
@@ -82,7 +84,8 @@ void write(std::ostream& out, const Rule& rule) {
   if (rule.to) write(out, *rule.to);
   out << "  bridging " << (*rule.bridging == Bridging::https ? "https" : "http") << " delegation "
       << (*rule.delegation == Delegation::client ? "client" : "none") << "; connect "
-      << format_duration(*rule.timeouts.connect) << ", response_head "
+      << format_duration(*rule.timeouts.connect) << ", queue "
+      << format_duration(*rule.timeouts.queue) << ", response_head "
       << format_duration(*rule.timeouts.response_head) << ", idle "
       << format_duration(*rule.timeouts.idle) << '\n';
   if (rule.filter != kNoFilter) out << "  http_filter " << rule.filter << '\n';
@@ -144,6 +147,22 @@ void write(std::ostream& out, const AddressRecord& record) {
       << joined(record.addresses, [](const auto& one) { return one->to_string(); }) << '\n';
 }
 
+std::string limits_text(const FloodLimits& limits) {
+  return "connections_per_minute " + std::to_string(*limits.connections_per_minute) +
+         ", concurrent_connections " + std::to_string(*limits.concurrent_connections) +
+         ", half_open " + std::to_string(*limits.half_open) + ", requests_per_minute " +
+         std::to_string(*limits.requests_per_minute) + ", denied_per_minute " +
+         std::to_string(*limits.denied_per_minute);
+}
+
+void write(std::ostream& out, const FloodMitigation& flood) {
+  out << "flood_mitigation " << (*flood.enabled ? limits_text(flood.limits) : "off") << '\n';
+  for (const FloodException& exception : flood.exceptions) {
+    out << "  for " << sources(exception.from) << ": "
+        << (*exception.unlimited ? "unlimited" : limits_text(exception.limits)) << '\n';
+  }
+}
+
 }  // namespace
 
 std::string settings_text(const Settings& settings) {
@@ -160,6 +179,9 @@ std::string settings_text(const Settings& settings) {
   for (const Reach& reach : settings.reaches) write(out, reach);
   for (const ServiceRecord& record : settings.services) write(out, record);
   for (const AddressRecord& record : settings.hosts) write(out, record);
+  write(out, settings.flood_mitigation);
+  out << "limits memory " << *settings.limits.memory << ", connections "
+      << *settings.limits.connections << '\n';
   out << "access_log '" << *settings.access_log.path << "' "
       << (settings.access_log.format == AccessLog::Format::w3c ? "w3c" : "json") << "; workers "
       << *settings.workers << "; drain " << format_duration(*settings.drain) << '\n';

@@ -29,10 +29,15 @@ def deny(*paths, name="Closed", **more):
     return {"name": name, "action": "deny", "paths": list(paths), **more}
 
 
+# Hundreds of clients with one address, which is what most tests are, would be a flood.
+WITHOUT_FLOOD_LIMITS = {"exceptions": [{"from": ["Anywhere"], "unlimited": True}]}
+
+
 def configuration(listeners, rules, *, roots=(), networks=None, **more):
     """Loopback counts as External, so that tests on one machine look like the outside."""
     piece = {"networks": networks or {"External": ["127.0.0.0/8"]},
              "listeners": listeners, "rules": rules,
+             "flood_mitigation": WITHOUT_FLOOD_LIMITS,
              "access_log": {"path": "log/access.log", "format": "w3c"},
              "workers": 2, "drain": "5s", **more}
     if roots:
