@@ -9,12 +9,13 @@ usage() {
   cat <<'TXT'
 usage: ./test.sh [--fast | --full] [-k TEXT] [SUITE...]
   --fast    style, optimised build, unit tests, end-to-end tests without the slow ones
-  (none)    adds AddressSanitizer + UBSan for all tests, ThreadSanitizer for the unit tests
-  --full    adds ThreadSanitizer end to end, clang-tidy, lone headers, fuzzing, the browser,
-            the benchmarks in short
+  (none)    adds AddressSanitizer + UBSan for all tests, ThreadSanitizer for the unit tests, and
+            where clang++ is there, fuzzing for 15 seconds a target
+  --full    adds ThreadSanitizer end to end, clang-tidy, lone headers, fuzzing for a minute a target,
+            the browser, TLS scanners, a soak of a minute, the benchmarks in short
   -k TEXT   only tests whose name contains TEXT
   SUITE     only these: style unit-release e2e-release unit-asan e2e-asan unit-tsan e2e-tsan
-            headers tidy fuzz perf
+            headers tidy fuzz soak perf
 Logs are kept in build/test-logs. Environment: PYTEST_ARGS is passed on to pytest.
 TXT
 }
@@ -38,8 +39,9 @@ readonly logs=$PWD/build/test-logs
 declare -A suites=(
   [fast]="style unit-release e2e-release"
   [default]="style unit-release e2e-release unit-asan e2e-asan unit-tsan"
-  [full]="style unit-release e2e-release unit-asan e2e-asan unit-tsan e2e-tsan headers tidy fuzz perf"
+  [full]="style unit-release e2e-release unit-asan e2e-asan unit-tsan e2e-tsan headers tidy fuzz soak perf"
 )
+! command -v clang++ >/dev/null || suites[default]+=" fuzz"
 read -ra planned <<<"${suites[$mode]}"
 ((${#chosen[@]} == 0)) || planned=("${chosen[@]}")
 for suite in "${planned[@]}"; do
@@ -47,7 +49,8 @@ for suite in "${planned[@]}"; do
 done
 
 purposes=(build test)
-[[ " ${planned[*]} " =~ \ (e2e-tsan|headers|tidy|fuzz|perf)\  || $mode == full ]] && purposes+=(full perf)
+[[ " ${planned[*]} " =~ \ (e2e-tsan|headers|tidy|perf)\  || $mode == full ]] && purposes+=(full perf)
+[[ " ${planned[*]} " == *" fuzz "* ]] && ! command -v clang++ >/dev/null && purposes+=(full)
 ensure_packages "${purposes[@]}" || exit 1
 
 # Nothing that an earlier run left may be counted.
@@ -123,9 +126,16 @@ perf() { # that the benchmarks run, not what they find
     $python perf/compare.py "$logs/perf/first/results.json" "$logs/perf/first/results.json"
 }
 
-fuzz() { # every target for a minute, from its kept corpus
+fuzz() { # every target for a quarter of a minute or a whole one, from its kept corpus
+  local seconds=15
+  [[ $mode != full ]] || seconds=60
   build fuzz fuzz_targets || return 1
-  $python test/run_fuzz.py build/fuzz --seconds 60
+  $python test/run_fuzz.py build/fuzz --seconds $seconds
+}
+
+soak() { # for a minute; the long form is run by hand
+  build release app/ocsproxy || return 1
+  OCSPROXY_BINARY=$PWD/build/release/app/ocsproxy $python test/soak.py --minutes 1
 }
 
 run_suite() {
@@ -134,9 +144,9 @@ run_suite() {
     unit-*) unit "${suite#unit-}" ;;
     e2e-release)
       if [[ $mode == fast ]]; then end_to_end release "not slow and not browser"
-      elif [[ $mode == default ]]; then end_to_end release "not browser and (optimised or not slow)"
+      elif [[ $mode == default ]]; then end_to_end release "not browser and not scanners and (optimised or not slow)"
       else end_to_end release ""; fi ;;
-    e2e-asan) end_to_end asan "not browser and not optimised" ;;
+    e2e-asan) end_to_end asan "not browser and not scanners and not optimised" ;;
     e2e-tsan) end_to_end tsan "concurrency" ;;
     *) "$suite" ;;
   esac

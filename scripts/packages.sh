@@ -14,7 +14,8 @@ packages_for() {
     test)  echo clang-format:clang-format git:git curl openssl python3 python3-pytest \
              python3-pytest-xdist python3-cryptography nginx-light apache2-bin haproxy \
              libapache2-mod-auth-gssapi gss-ntlmssp nodejs:node npm:npm iproute2 nftables procps \
-             util-linux user-mode-linux kmod dnsmasq-base:dnsmasq faketime:faketime ;;
+             util-linux user-mode-linux kmod dnsmasq-base:dnsmasq faketime:faketime slowhttptest sslscan \
+             testssl.sh:testssl ;;
     perf)  echo nginx-light haproxy h2o wrk libbenchmark-dev python3 python3-cryptography util-linux ;;
     full)  echo clang-tidy:clang-tidy clang:clang++ libbenchmark-dev chromium ;;
     *)     echo "packages_for: no purpose is called '$1'" >&2; return 1 ;;
