@@ -38,6 +38,11 @@ TEST(Corpus, EveryPropertyHoldsForTargets) {
 TEST(Corpus, EveryPropertyHoldsForConfigurations) {
   EXPECT_GT(run_corpus("configuration", configuration), 5U);
 }
+TEST(Corpus, EveryPropertyHoldsForExchanges) { EXPECT_GT(run_corpus("exchange", exchange), 10U); }
+TEST(Corpus, EveryPropertyHoldsForLogLines) { EXPECT_GT(run_corpus("log_lines", log_lines), 5U); }
+TEST(Corpus, TheRuleTableDecidesAsTheOracle) {
+  EXPECT_GT(run_corpus("rule_table", rule_table), 5U);
+}
 
 TEST(Corpus, EveryPropertyHoldsForHttpFilters) {
   EXPECT_GT(run_corpus("http_filter", http_filter), 10U);

@@ -16,6 +16,9 @@ void chunked(std::string_view input);
 void canonical_target(std::string_view input);
 void configuration(std::string_view input);
 void http_filter(std::string_view input);
+void exchange(std::string_view input);
+void log_lines(std::string_view input);
+void rule_table(std::string_view input);
 
 inline void require(bool holds, std::string_view property) {
   if (holds) return;

@@ -38,6 +38,14 @@ const Words kClients = {
 
 }  // namespace
 
+std::mt19937::result_type Choices::operator()() {
+  if (!bytes_) return random_();
+  if (bytes_->empty()) return 0;
+  const auto byte = static_cast<unsigned char>(bytes_->front());
+  bytes_->remove_prefix(1);
+  return byte;
+}
+
 std::string Generator::list(const Words& words, unsigned most) {
   std::string result(pick(words));
   for (auto more = random_() % most; more > 0; --more) result += ',' + std::string(pick(words));

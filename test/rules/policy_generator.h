@@ -1,6 +1,7 @@
 // Policies and requests at random, from alphabets so small that rules collide.
 #pragma once
 
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -8,10 +9,29 @@
 
 namespace ocsproxy::rules {
 
-// Same seed, same texts; of the forms of policy_text.h.
+// Where a generator's choices come from: random numbers, or the bytes of a fuzzer's input, which
+// end in zeros.
+class Choices {
+ public:
+  explicit Choices(unsigned seed) : random_(seed) {}
+  explicit Choices(std::string_view bytes) : bytes_(bytes) {}
+
+  bool spent() const { return bytes_ && bytes_->empty(); }
+  std::mt19937::result_type operator()();
+
+ private:
+  std::mt19937 random_;
+  std::optional<std::string_view> bytes_;
+};
+
+// Same choices, same texts; of the forms of policy_text.h.
 class Generator {
  public:
   explicit Generator(unsigned seed) : random_(seed) {}
+  explicit Generator(std::string_view bytes) : random_(bytes) {}
+
+  // Never, when the choices are random.
+  bool spent() const { return random_.spent(); }
 
   bool one_in(unsigned n) { return random_() % n == 0; }
   template <class Thing>
@@ -32,7 +52,7 @@ class Generator {
   std::string rule();
   std::string rule_of_one_address();
 
-  std::mt19937 random_;
+  Choices random_;
 };
 
 // What canonicalize refuses never comes to the rules.
