@@ -357,10 +357,14 @@ void Worker::note_load() {
   load_.saw(services_.level);
 }
 
+// Where no client is idle, connections to sites are that nobody uses now.
 void Worker::shed_idle(std::size_t count) {
   for (; count > 0; --count) {
     ClientConnection* const longest = idle_.longest();
-    if (longest == nullptr) return;
+    if (longest == nullptr) {
+      for (auto& [key, target] : targets_) target->close_idle();
+      return;
+    }
     counters_.overload_shed.add();
     longest->shed();
   }

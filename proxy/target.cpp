@@ -172,9 +172,13 @@ bool Target::may_complain() {
   return true;
 }
 
+void Target::close_idle() {
+  while (!idle_.empty()) drop_idle(idle_.back().get());
+}
+
 void Target::retire() {
   retired_ = true;
-  while (!idle_.empty()) drop_idle(idle_.back().get());
+  close_idle();
 }
 
 }  // namespace ocsproxy

@@ -181,6 +181,8 @@ class Target final : public LocalRefCounted {
   Lease take_idle(Reuse reuse);
   // For the next request, unless it is not silent or the target is retired.
   void put(Lease lease);
+  // Descriptors are short: none is kept that nobody uses.
+  void close_idle();
   // No rule names this target any more: idle connections close, none comes back.
   void retire();
 

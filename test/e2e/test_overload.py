@@ -1,7 +1,5 @@
 """Too few descriptors, connections or too little memory: what there is goes on being served."""
 import contextlib
-import os
-import subprocess
 import threading
 
 import pytest
@@ -9,8 +7,8 @@ from harness import configuration
 from harness.addresses import free_port, own_address
 from harness.client import Client, trusting
 from harness.configuration import PUBLIC_NAME, allow, listener
-from harness.folders import UNPRIVILEGED
 from harness.origin import Origin, answering
+from harness.process import without_free_descriptors
 from harness.proxy import SANITIZED, Proxy
 from harness.waiting import until
 
@@ -188,25 +186,16 @@ def test_with_few_descriptors_new_clients_are_told_so_before_the_last_is_taken(e
 def test_without_any_descriptor_what_stands_is_served_and_nobody_waits_in_the_queue(edge):
     edge = edge()
     busy = [edge.busy() for _ in range(5)]
-    _take_free_descriptors(edge.proxy.server_pid)
-    late = [edge.connect() for _ in range(10)]  # the kernel accepts them into the queue
-    for client in late:
-        with pytest.raises(ConnectionResetError):
-            client.request("/late")
-            if client.response() is None:
-                raise ConnectionResetError
-    assert "cannot accept connections" in edge.proxy.log()
-    edge.release.set()
-    for client in busy:
-        assert client.response().status == 200
-        client.close()
-    until(edge.served, "what became free is not used")[0].close()
-
-
-def _take_free_descriptors(pid):
-    """From now on the process can open nothing more. Only its own account may do that to it."""
-    taken = {int(number) for number in os.listdir(f"/proc/{pid}/fd")}
-    free = next(number for number in range(len(taken) + 1) if number not in taken)
-    account = (["setpriv", f"--reuid={UNPRIVILEGED}", "--regid=nogroup", "--clear-groups"]
-               if os.geteuid() == 0 else [])
-    subprocess.run([*account, "prlimit", f"--pid={pid}", f"--nofile={free}:"], check=True)
+    with without_free_descriptors(edge.proxy.server_pid):
+        late = [edge.connect() for _ in range(10)]  # the kernel accepts them into the queue
+        for client in late:
+            with pytest.raises(ConnectionResetError):
+                client.request("/late")
+                if client.response() is None:
+                    raise ConnectionResetError
+        assert "cannot accept connections" in edge.proxy.log()
+        edge.release.set()
+        for client in busy:
+            assert client.response().status == 200
+            client.close()
+        until(edge.served, "what became free is not used")[0].close()

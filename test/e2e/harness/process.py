@@ -1,9 +1,12 @@
 """A child process of a test: its output is kept, its end is seen, none is ever left behind."""
+import contextlib
 import os
 import pathlib
+import resource
 import signal
 import subprocess
 
+from .folders import UNPRIVILEGED
 from .waiting import PATIENCE, until
 
 
@@ -94,3 +97,22 @@ def descriptors(pid):
         except FileNotFoundError:
             pass
     return found
+
+
+@contextlib.contextmanager
+def without_free_descriptors(pid):
+    """Meanwhile a process of the unprivileged account can open nothing more. Only its own account
+    may do that to it."""
+    taken = {int(number) for number in os.listdir(f"/proc/{pid}/fd")}
+    free = next(number for number in range(len(taken) + 1) if number not in taken)
+    account = (["setpriv", f"--reuid={UNPRIVILEGED}", "--regid=nogroup", "--clear-groups"]
+               if os.geteuid() == 0 else [])
+
+    def limit(number):
+        subprocess.run([*account, "prlimit", f"--pid={pid}", f"--nofile={number}:"], check=True)
+    before, _ = resource.prlimit(os.getpid(), resource.RLIMIT_NOFILE)
+    limit(free)
+    try:
+        yield
+    finally:
+        limit(before)
