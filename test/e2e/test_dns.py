@@ -86,3 +86,22 @@ def test_a_client_that_leaves_while_a_name_server_is_silent_leaves_nothing_behin
             return client.get("/", fields=("Connection: close",)).status == 200
     until(served, "the name server speaks again and nobody listens", 20)
     edge.proxy.until_descriptors(before + 4)  # the resolver's socket, the site's connection
+
+
+def test_while_dns_is_gone_the_last_answer_serves(edge):
+    edge = edge({SITE: "127.0.0.1"})
+
+    def ask(number):
+        with edge.client() as client:
+            return client.get(f"/{number}", fields=("Connection: close",)).status
+    assert ask(0) == 200
+    edge.names.addresses[SITE] = None
+    asked = len(edge.names.questions)
+    number = 1
+    while len(edge.names.questions) == asked:  # until the answer has run out
+        edge.site.end_connections()  # so that a new one must be made
+        assert ask(number) == 200
+        number += 1
+        assert number < 1000
+    edge.site.end_connections()
+    assert ask("stale") == 200
