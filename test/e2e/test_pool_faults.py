@@ -59,7 +59,7 @@ class Pool:
         self.proxy = Proxy(folder, configuration.configuration(
             [listener(LISTENING[0], http=LISTENING[1])],
             [allow(PORT, bridging="http", address=list(MEMBERS),
-                   timeouts={"connect": "1s", "response_head": "1s", "idle": "1s"})]),
+                   timeouts={"connect": "1s", "response_head": "1s", "idle": "1s"})], workers=1),
             within=self.edge.words).start(ready=False)
         stack.callback(self.proxy.process.kill)
         self.proxy.process.until_it_says(": generation ")
