@@ -155,8 +155,8 @@ TEST_F(CertificateFiles, AreRefusedWhenKeyAndCertificateDoNotBelongTogether) {
             "the private key is not that of the certificate of ocsweb.contoso.com");
   const auto turned =
       Certificate::from_pem(library_, issuing_.certificate + leaf_.certificate, leaf_.key, none_);
-  EXPECT_EQ(turned.fault, CertificateFault::key_mismatch);
-  EXPECT_THAT(turned.detail, HasSubstr("belongs to certificate number 2 of the file"));
+  EXPECT_EQ(turned.fault, CertificateFault::leaf_not_first);
+  EXPECT_EQ(turned.detail, "the private key is that of certificate number 2, not of the first");
 }
 
 TEST_F(CertificateFiles, AreRefusedWhenTheyAreNot) {
