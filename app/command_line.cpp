@@ -19,15 +19,16 @@ struct ModeOption {
   Mode mode;
   std::string_view value = {};  // what it wants behind it; "": nothing
 };
-constexpr std::array<ModeOption, 9> kModes{{{"--check", Mode::check},
-                                            {"--explain", Mode::explain, "a URL"},
-                                            {"--diff", Mode::diff},
-                                            {"--exposure", Mode::exposure},
-                                            {"--replay", Mode::replay},
-                                            {"--lab", Mode::lab},
-                                            {"--help", Mode::help},
-                                            {"-h", Mode::help},
-                                            {"--version", Mode::version}}};
+constexpr std::array<ModeOption, 10> kModes{{{"--check", Mode::check},
+                                             {"--explain", Mode::explain, "a URL"},
+                                             {"--diff", Mode::diff},
+                                             {"--exposure", Mode::exposure},
+                                             {"--replay", Mode::replay},
+                                             {"--stats", Mode::stats},
+                                             {"--lab", Mode::lab},
+                                             {"--help", Mode::help},
+                                             {"-h", Mode::help},
+                                             {"--version", Mode::version}}};
 
 // Modes as bits.
 using ModeSet = unsigned;
@@ -123,7 +124,7 @@ constexpr std::array<Option, 12> kOptions{{
     {"--method", "a method", in(Mode::explain), set_method},
     {"--no-color", "", kEvery, [](CommandLine& line, std::string_view) { line.colour = false; }},
     {"--resolver", "the IP address of a name server", in(Mode::check), set_resolver},
-    {"--socket", "the path of a socket", in(Mode::run, Mode::lab, Mode::explain),
+    {"--socket", "the path of a socket", in(Mode::run, Mode::lab, Mode::explain, Mode::stats),
      [](CommandLine& line, std::string_view value) { line.socket = value; }},
     {"--strict", "", in(Mode::check),
      [](CommandLine& line, std::string_view) { line.strict = true; }},
@@ -198,8 +199,8 @@ class Parser {
   void set_mode(Mode mode, std::string_view value) {
     if (line_.mode != Mode::run && line_.mode != mode) {
       line_.error =
-          "give one of --check, --explain, --diff, --exposure, --replay, --lab, --help and "
-          "--version, not two";
+          "give one of --check, --explain, --diff, --exposure, --replay, --stats, --lab, --help "
+          "and --version, not two";
     }
     line_.mode = mode;
     line_.url = value;
@@ -225,7 +226,7 @@ class Parser {
       if ((option->modes & in(line_.mode)) != 0) continue;
       line_.error = std::string(option->name) + " has no meaning here: it belongs to ";
       for (const auto mode : {Mode::run, Mode::check, Mode::explain, Mode::diff, Mode::exposure,
-                              Mode::replay, Mode::lab}) {
+                              Mode::replay, Mode::stats, Mode::lab}) {
         if ((option->modes & in(mode)) == 0) continue;
         line_.error += (line_.error.ends_with(' ') ? "" : " and ") + std::string(name_of(mode));
       }
@@ -251,6 +252,8 @@ class Parser {
     const std::size_t wanted = line_.mode == Mode::diff ? 2 : 1;
     if (line_.mode == Mode::replay) {
       take_logs();
+    } else if (line_.mode == Mode::stats) {
+      check_stats();
     } else if (line_.mode == Mode::explain && !line_.from) {
       line_.error = "--explain wants to know who asks: add  --from IP";
     } else if (line_.mode == Mode::explain && !line_.socket.empty()) {
@@ -274,6 +277,16 @@ class Parser {
       line_.error = "--explain asks the proxy at --socket or a configuration: give one of the two";
     } else if (!line_.local_addresses.empty()) {
       line_.error = "--local-address has no meaning with --socket: the proxy runs on its machine";
+    }
+  }
+
+  void check_stats() {
+    if (line_.socket.empty()) {
+      line_.error = "--stats asks the running proxy: add  --socket PATH, as it was started with";
+    } else if (!paths_.empty()) {
+      line_.error =
+          "--stats asks the proxy at --socket, which knows its configuration: leave out \"" +
+          paths_.front() + '"';
     }
   }
 
@@ -319,6 +332,8 @@ allowed requests are re-encrypted to the verified internal site.
   ocsproxy --diff OLD NEW       report each set of requests that NEW answers otherwise than OLD
   ocsproxy --replay LOG... CONF report which requests of access logs CONF answers otherwise
   ocsproxy --exposure CONF      report which network reaches which URLs of internal sites
+  ocsproxy --stats --socket PATH
+                                print what the proxy that runs has counted, for Prometheus
   ocsproxy --lab CONF           serve with a lab: makes certificates that are missing, starts a
                                 stand-in OCS pool, prints curl commands to try
   ocsproxy --help | --version
@@ -366,8 +381,8 @@ With all of them:
   --local-address IP         answer for a machine with this address, not for this one; may be given
                              several times
 
-  --socket PATH the socket at which the running proxy answers --explain: made by the proxy, for its
-                owner alone; nothing can be changed by it (default: none)
+  --socket PATH the socket at which the running proxy answers --explain and --stats: made by the
+                proxy, for its owner alone; nothing can be changed by it (default: none)
   --user NAME   the account to serve as when started as root: a supervisor keeps the privilege to
                 read keys and to bind ports, the server runs as NAME (default: ocsproxy if there is
                 such an account, else nobody)

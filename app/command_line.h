@@ -12,11 +12,12 @@
 
 namespace ocsproxy {
 
-enum class Mode { run, check, explain, diff, exposure, replay, lab, help, version };
+enum class Mode { run, check, explain, diff, exposure, replay, stats, lab, help, version };
 
 struct CommandLine {
   Mode mode = Mode::run;
-  std::string configuration;  // directory or file; "" with help, version and a running proxy asked
+  std::string
+      configuration;  // directory or file; "" with help, version and where a running proxy is asked
   std::string compared_with;  // the new configuration with diff, where `configuration` is the old
   std::vector<std::string> logs;  // access logs with replay, in order; "-" is standard input
   std::string listener;           // that replay takes for those that a log does not know; "": none

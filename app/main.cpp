@@ -38,6 +38,8 @@ int main(int argc, char** argv) {
       return ocsproxy::exposure_mode(line);
     case ocsproxy::Mode::replay:
       return ocsproxy::replay_mode(line);
+    case ocsproxy::Mode::stats:
+      return ocsproxy::stats_mode(line);
     case ocsproxy::Mode::lab:
       return ocsproxy::lab_mode(line);
     case ocsproxy::Mode::run:

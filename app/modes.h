@@ -17,6 +17,8 @@ int diff_mode(const CommandLine& line);
 int exposure_mode(const CommandLine& line);
 // Prints which requests of access logs are answered otherwise.
 int replay_mode(const CommandLine& line);
+// Prints what the running proxy has counted.
+int stats_mode(const CommandLine& line);
 // Serves with a stand-in pool behind it.
 int lab_mode(const CommandLine& line);
 

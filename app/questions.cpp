@@ -6,8 +6,15 @@
 #include <cstdio>
 
 #include "listeners/interfaces.h"
+#include "listeners/question_socket.h"
 
 namespace ocsproxy {
+namespace {
+
+// Of a policy with 100,000 rules an answer takes a second, and others may ask before.
+constexpr std::chrono::seconds kPatience{60};
+
+}  // namespace
 
 Result<Machine> machine_of(const CommandLine& line) {
   return line.local_addresses.empty() ? this_machine()
@@ -47,6 +54,17 @@ std::string complaint_of(const PolicyFile& policy, const CommandLine& line,
   const bool colour = line.colour && ::isatty(STDERR_FILENO) == 1;
   return render(errors, policy.sources, colour) + "ocsproxy: " + path +
          " has errors, so there is nothing to be asked; --check says more\n";
+}
+
+int print_answer(const std::string& socket, std::string_view question) {
+  auto answer = ask(socket, question, kPatience);
+  if (!answer) return refuse(answer.error());
+  if (answer->status != 0) {
+    (void)refuse(Error{.detail = std::move(answer->text)});
+    return answer->status;
+  }
+  std::fputs(answer->text.c_str(), stdout);
+  return 0;
 }
 
 int refuse(const Error& error) {

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "app/command_line.h"
 #include "base/files.h"
@@ -33,6 +34,9 @@ PolicyOrStatus read_policy_of(const CommandLine& line, const std::string& path);
 // Of a policy that has errors: which, for stderr.
 std::string complaint_of(const PolicyFile& policy, const CommandLine& line,
                          const std::string& path);
+
+// Asks the running proxy at `socket` and prints what it answers; the exit status.
+int print_answer(const std::string& socket, std::string_view question);
 
 // Says on stderr why nothing can be answered; the exit status.
 int refuse(const Error& error);

@@ -5,9 +5,13 @@
 
 #include "app/questions.h"
 #include "check/question_message.h"
+#include "listeners/descriptor_limit.h"
 #include "listeners/load.h"
 #include "listeners/local_loader.h"
+#include "listeners/privileges.h"
 #include "listeners/runtime.h"
+#include "listeners/statistics.h"
+#include "listeners/syscall_filter.h"
 
 namespace ocsproxy {
 namespace {
@@ -16,7 +20,9 @@ void validate(const settings::Loaded& loaded, Files& files, Findings& findings) 
   (void)compile_snapshot(loaded, files, 0, findings);
 }
 
-Answer answer_from_load(const Snapshot& snapshot, std::string_view question) {
+Answer answer_from_load(const Served& served, std::string_view question) {
+  if (question == kStatisticsQuestion) return {0, statistics_text(served)};
+  const Snapshot& snapshot = *served.snapshot;
   const Result<Machine> machine = this_machine();
   if (!machine) return {2, machine.error().detail};
   return answer_question({snapshot.settings(), *snapshot.table, snapshot.certificates}, *machine,
@@ -48,6 +54,10 @@ int serve(ControlSource& control, const std::string& configuration, const Questi
 int serve_alone(const LoadFunction& load, const CommandLine& line, const Log& log) {
   const auto questions = make_question_socket(line);
   if (!questions) return refuse(questions.error());
+  raise_descriptor_limit();
+  if (const Status kept = keep_memory_private(); !kept) log.warning(kept.error().detail);
+  if (const Status confined = confine(Confinement::alone); !confined)
+    log.warning(confined.error().detail + "; the program runs without");
   Result<std::unique_ptr<LocalLoader>> control = LocalLoader::start(load, log);
   if (!control) {
     log.error(control.error().detail);

@@ -10,6 +10,9 @@
 
 namespace ocsproxy {
 
+// What --stats asks. Of words like every question, so that another version can tell that it is one.
+inline constexpr std::string_view kStatisticsQuestion{"stats\0", 6};
+
 // What --explain asks. No part of `question` has a NUL in it.
 std::string encode(const Question& question, ReportFormat format);
 

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "listeners/supervisor_channel.h"
+#include "listeners/syscall_filter.h"
 
 namespace ocsproxy {
 namespace {
@@ -64,6 +65,8 @@ void run_server(pid_t supervisor, const Account& account,
     ::_exit(kNotServed);
   }
   if (!end_with_parent(supervisor)) ::_exit(kNotServed);
+  if (const Status confined = confine(Confinement::server); !confined)
+    log.warning(confined.error().detail + "; the server runs without");
   SupervisorChannel control(std::move(channel));
   // Not exit(): what the supervisor set up to run at its end is not the server's to run.
   ::_exit(serve(control));
@@ -72,6 +75,11 @@ void run_server(pid_t supervisor, const Account& account,
 std::string describe_end(int status) {
   if (WIFSIGNALED(status)) {
     const int number = WTERMSIG(status);
+    if (number == SIGSYS) {
+      return "was killed by the kernel for a system call that ocsproxy never makes (SIGSYS): take "
+             "it for a break-in until you know better, keep the logs, and look for the number of "
+             "the call in the kernel's (journalctl -k, \"type=1326\")";
+    }
     return "was killed by signal " + std::to_string(number) + " (" + ::strsignal(number) + ')';
   }
   return "ended with status " + std::to_string(WEXITSTATUS(status));

@@ -9,7 +9,6 @@
 #include <csignal>
 
 #include "listeners/access_log_file.h"
-#include "listeners/descriptor_limit.h"
 
 namespace ocsproxy {
 namespace {
@@ -24,7 +23,6 @@ sigset_t control_signals() {
 }  // namespace
 
 Result<std::unique_ptr<LocalLoader>> LocalLoader::start(LoadFunction load, const Log& log) {
-  raise_descriptor_limit();
   std::unique_ptr<LocalLoader> loader(new LocalLoader(std::move(load), log));
   auto first = loader->load_(nullptr);
   if (!first) return std::move(first).error();
@@ -81,6 +79,7 @@ Result<std::optional<ControlMessage>> LocalLoader::receive() {
 std::optional<ControlMessage> LocalLoader::next() {
   if (drains_wanted_ > 0) {
     --drains_wanted_;
+    manager_.stopping();
     return ControlMessage();
   }
   if (offered_) return std::nullopt;
@@ -97,6 +96,7 @@ std::optional<ControlMessage> LocalLoader::next() {
 }
 
 std::optional<ControlMessage> LocalLoader::reload() {
+  manager_.reloading();
   const auto in_force = [this]() -> Result<LoadBundle> {
     auto copy = duplicate(*good_);
     if (!copy) return std::move(copy).error();
@@ -107,6 +107,7 @@ std::optional<ControlMessage> LocalLoader::reload() {
   if (!loaded) {
     log_.error("the configuration was not loaded, the one before stays in force:\n" +
                loaded.error().detail);
+    manager_.ready(kServingAsBefore);
     return std::nullopt;
   }
   return offer(*std::move(loaded));
@@ -130,6 +131,7 @@ std::optional<ControlMessage> LocalLoader::offer(LoadBundle bundle) {
   }
   offered_.reset();
   log_.error("the configuration was not loaded: " + offered.error().detail);
+  if (good_) manager_.ready(kServingAsBefore);
   return good_ ? std::nullopt : std::optional(ControlMessage());  // nothing to serve: end
 }
 
@@ -145,6 +147,7 @@ std::optional<ControlMessage> LocalLoader::reopen_log() {
 }
 
 void LocalLoader::accepted() {
+  manager_.ready(kServing);
   good_ = std::exchange(offered_, std::nullopt);
   wake();  // for what was asked for in the meantime
 }
@@ -155,6 +158,7 @@ void LocalLoader::refused(std::string_view why) {
                              : "the configuration cannot be served:\n") +
              std::string(why));
   offered_.reset();
+  manager_.ready(kServingAsBefore);
   wake();
 }
 

@@ -9,6 +9,7 @@
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "listeners/control.h"
+#include "listeners/service_manager.h"
 
 namespace ocsproxy {
 
@@ -16,9 +17,9 @@ namespace ocsproxy {
 // drain) that `run_supervisor` takes otherwise. Loads run in `receive()`, on the caller's thread.
 class LocalLoader final : public ControlSource {
  public:
-  // Raises the limit of open files and makes the first load, so that its errors can end the process
-  // before anything is served, and blocks the signals named above for this thread and the threads
-  // it starts. The error is that of `load`. `log` outlives the loader.
+  // Makes the first load, so that its errors can end the process before anything is served, and
+  // blocks the signals named above for this thread and the threads it starts. The error is that of
+  // `load`. `log` outlives the loader.
   static Result<std::unique_ptr<LocalLoader>> start(LoadFunction load, const Log& log);
   ~LocalLoader() override = default;
   LocalLoader(const LocalLoader&) = delete;
@@ -42,6 +43,7 @@ class LocalLoader final : public ControlSource {
 
   LoadFunction load_;
   const Log& log_;
+  const ServiceManager manager_;
   Descriptor signals_;
   Descriptor wake_;   // an eventfd: something is wanted that no signal asked for
   Descriptor epoll_;  // of both

@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <pwd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -81,9 +82,16 @@ Status become(const Account& account) {
   if (::setresgid(account.group, account.group, account.group) != 0) return cannot("group");
   if (::setresuid(account.user, account.user, account.user) != 0) return cannot("user");
   if (Status cleared = clear_capabilities(); !cleared) return cleared;
-  // Private keys are in here.
-  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return cannot("PR_SET_DUMPABLE");
+  // The kernel forgets it with each change of the account.
+  if (Status kept = keep_memory_private(); !kept) return kept;
   return verify(account);
+}
+
+Status keep_memory_private() {
+  const rlimit none{0, 0};
+  if (::setrlimit(RLIMIT_CORE, &none) != 0 || ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+    return Error{.detail = "cannot switch off core dumps: " + errno_text(errno)};
+  return Done{};
 }
 
 bool end_with_parent(pid_t parent) {

@@ -20,9 +20,13 @@ struct Account {
 Result<Account> find_account(const std::string& wanted);
 
 // The calling process, which has one thread, becomes the account's for good: no supplementary
-// group, no capability, none to be had from any program it could start, and its memory is closed to
-// other processes of the same user. Checked afterwards; after an error the process must end.
+// group, no capability, none to be had from any program it could start, and its memory is private.
+// Checked afterwards; after an error the process must end.
 Status become(const Account& account);
+
+// Private keys are in the calling process: its memory is closed to other processes of the same
+// account, and no core dump writes it to a disk.
+Status keep_memory_private();
 
 // The calling process is killed when its parent ends. To be called after `become`, which undoes it.
 // False when the parent is gone already.

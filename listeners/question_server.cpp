@@ -22,17 +22,17 @@ QuestionServer::QuestionServer(const QuestionSocket& socket, AnswerFunction answ
                                std::chrono::milliseconds patience)
     : socket_(socket), answer_(std::move(answer)), log_(log), patience_(patience) {}
 
-QuestionServer::~QuestionServer() {
+void QuestionServer::end() {
   if (!thread_.joinable()) return;
   const std::uint64_t one = 1;
   (void)!::write(stop_.get(), &one, sizeof one);
   thread_.join();
 }
 
-void QuestionServer::answer_from(std::shared_ptr<const Snapshot> snapshot) {
+void QuestionServer::answer_from(std::shared_ptr<const Served> served) {
   {
     const std::lock_guard lock(mutex_);
-    snapshot_.swap(snapshot);
+    served_.swap(served);
   }
   if (thread_.joinable()) return;
   stop_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -63,12 +63,12 @@ void QuestionServer::serve(int connection) {
   const auto question = receive_question(connection, patience_from_now());
   Answer answer{kWrongQuestion, {}};
   if (question) {
-    std::shared_ptr<const Snapshot> snapshot;
+    std::shared_ptr<const Served> served;
     {
       const std::lock_guard lock(mutex_);
-      snapshot = snapshot_;
+      served = served_;
     }
-    answer = answer_(*snapshot, *question);
+    answer = answer_(*served, *question);
   } else {
     answer.text = question.error().detail;
   }

@@ -12,27 +12,29 @@
 #include "base/descriptor.h"
 #include "base/log.h"
 #include "listeners/question_socket.h"
-#include "proxy/snapshot.h"
+#include "listeners/served.h"
 
 namespace ocsproxy {
 
 class QuestionServer {
  public:
-  // Called on the server's thread with the load in force. The question is whatever somebody sent,
+  // Called on the server's thread with what is served then. The question is whatever somebody sent,
   // at most kLongestQuestion bytes.
-  using AnswerFunction = std::function<Answer(const Snapshot& snapshot, std::string_view question)>;
+  using AnswerFunction = std::function<Answer(const Served& served, std::string_view question)>;
 
   // `socket` and `log` outlive it. Starts no thread yet: questions wait for the first load. One
   // client is served at a time, and none longer than `patience` at each of question and answer.
   QuestionServer(const QuestionSocket& socket, AnswerFunction answer, const Log& log,
                  std::chrono::milliseconds patience = std::chrono::seconds(10));
-  // Ends once the answer that is being made is made.
-  ~QuestionServer();
+  ~QuestionServer() { end(); }
   QuestionServer(const QuestionServer&) = delete;  // its thread refers to it
   QuestionServer& operator=(const QuestionServer&) = delete;
 
-  // From now on this load is in force. On any one thread; the first call starts the server's.
-  void answer_from(std::shared_ptr<const Snapshot> snapshot);
+  // From now on this is served. On any one thread; the first call starts the server's.
+  void answer_from(std::shared_ptr<const Served> served);
+  // No question is answered any more, and nothing that was served is used: returns once the answer
+  // that is being made is made.
+  void end();
 
  private:
   void run();
@@ -45,7 +47,7 @@ class QuestionServer {
   const std::chrono::milliseconds patience_;
   Descriptor stop_;  // an eventfd
   std::mutex mutex_;
-  std::shared_ptr<const Snapshot> snapshot_;  // by `mutex_`
+  std::shared_ptr<const Served> served_;  // by `mutex_`
   std::thread thread_;
 };
 

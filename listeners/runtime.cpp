@@ -100,7 +100,7 @@ Runtime::Runtime(ControlSource& control, std::string configuration, const Log& l
       load_said_(steady_clock::now() - kLoadSaidEvery) {}
 
 Runtime::~Runtime() {
-  workers_.clear();
+  end_workers();
   if (access_log_) access_log_->stop();
 }
 
@@ -169,9 +169,12 @@ Status Runtime::apply(LoadBundle bundle) {
 
   if (workers_.empty())
     start_workers(bundle.summary.workers, snapshot->settings(), std::move(bundle.access_log));
+  const auto rule_counts = std::make_shared<RuleCounts>(
+      snapshot->settings(), workers_.size(), snapshot_ ? &snapshot_->settings() : nullptr);
   // All workers, or none: each makes its contexts first, and only then all switch over.
   std::vector<std::future<Status>> prepared;
-  for (const auto& worker : workers_) prepared.push_back(worker->prepare(snapshot, ticket_keys_));
+  for (const auto& worker : workers_)
+    prepared.push_back(worker->prepare(snapshot, ticket_keys_, rule_counts));
   Status outcome = Done{};
   for (auto& one : prepared) {
     if (Status status = one.get(); !status) outcome = std::move(status);
@@ -186,14 +189,27 @@ Status Runtime::apply(LoadBundle bundle) {
     committed.push_back(workers_[i]->commit(std::move(endpoints[i])));
   for (auto& one : committed) one.get();
   snapshot_ = std::move(snapshot);
+  rule_counts_ = rule_counts;
   ++generation_;
-  if (questions_ != nullptr) questions_->answer_from(snapshot_);
+  tell_questions();
   log_.info((first ? "serving " : "reloaded ") + configuration_ + ": generation " +
             std::to_string(generation_) + ", " +
             std::to_string(snapshot_->settings().listeners.size()) + " listeners, " +
             std::to_string(snapshot_->settings().rules.size()) + " rules, " +
             std::to_string(workers_.size()) + " workers");
   return Done{};
+}
+
+void Runtime::tell_questions() {
+  if (questions_ == nullptr) return;
+  auto served = std::make_shared<Served>();
+  served->snapshot = snapshot_;
+  served->since = std::chrono::system_clock::now();
+  for (const auto& worker : workers_) served->workers.push_back(&worker->counters());
+  served->listeners = {loads_.begin(), loads_.end()};
+  served->rules = rule_counts_;
+  served->access_log = access_log_.get();
+  questions_->answer_from(std::move(served));
 }
 
 void Runtime::start_workers(std::size_t count, const settings::Settings& settings,
@@ -311,6 +327,11 @@ void Runtime::drain() {
   }
   if (!all_ready()) log_.warning("the drain is over before all connections were: they are cut off");
   report_counters();
+  end_workers();
+}
+
+void Runtime::end_workers() {
+  if (questions_ != nullptr) questions_->end();  // it reads what they count
   workers_.clear();
 }
 
@@ -320,8 +341,11 @@ void Runtime::report_counters() const {
     const Counters& counters = worker->counters();
     requests += counters.requests.value();
     connections += counters.connections.value();
-    refused += counters.refused_connections.value() + counters.flood_connections.value() +
-               counters.flood_concurrent.value() + counters.flood_half_open.value();
+    refused += counters.refused_connections[RefusedConnection::listener_limit].value();
+    for (const FloodLimit limit : {FloodLimit::connections_per_minute,
+                                   FloodLimit::concurrent_connections, FloodLimit::half_open}) {
+      refused += counters.flood_refused[limit].value();
+    }
     retries += counters.retries.value();
     pinned += counters.pinned.value();
     violations += counters.identity_violations.value();

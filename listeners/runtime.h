@@ -52,7 +52,9 @@ class Runtime {
   void warn_of_expiry_when_due();
   // True when the process may end.
   bool handle(ControlMessage message);
+  void tell_questions();
   void drain();
+  void end_workers();
   void report_counters() const;
 
   ControlSource& control_;
@@ -69,6 +71,7 @@ class Runtime {
   std::chrono::steady_clock::time_point load_said_;
   bool was_loaded_ = false;
   std::shared_ptr<const Snapshot> snapshot_;
+  std::shared_ptr<RuleCounts> rule_counts_;
   std::uint64_t generation_ = 0;
   std::map<std::string, std::shared_ptr<ListenerLoad>> loads_;  // by listener
   std::unique_ptr<AccessLogWriter> access_log_;

@@ -17,6 +17,8 @@
 #include "listeners/descriptor_limit.h"
 #include "listeners/message_channel.h"
 #include "listeners/privileges.h"
+#include "listeners/service_manager.h"
+#include "listeners/syscall_filter.h"
 
 namespace ocsproxy {
 namespace {
@@ -89,6 +91,7 @@ class Supervisor {
   const SupervisorOptions& options_;
   const Log& log_;
   const Account account_;
+  ServiceManager manager_;
   Descriptor signals_;
   sigset_t old_mask_{};
   Child loader_;
@@ -240,6 +243,7 @@ std::optional<Child> Supervisor::fork_child(MessageChannel::Descriptors from_chi
     // What is the supervisor's is not the child's to hold.
     loader_ = {};
     server_ = {};
+    manager_.leave();
     signals_.reset();
   } else {
     child.channel = {std::move(ends->first), from_child};
@@ -251,6 +255,7 @@ std::optional<Child> Supervisor::fork_child(MessageChannel::Descriptors from_chi
 
 void Supervisor::start_loader() {
   loader_heard_ = false;
+  if (good_) manager_.reloading();
   const pid_t self = ::getpid();
   auto child = fork_child(MessageChannel::Descriptors::accept);
   if (!child) {
@@ -314,6 +319,7 @@ void Supervisor::loaded(EncodedBundle bundle) {
 
 void Supervisor::not_loaded(const std::string& why, int exit_status) {
   if (good_ || offered_) {
+    manager_.ready(kServingAsBefore);
     log_.error("the configuration was not loaded, the one before stays in force:\n" + why);
     return;
   }
@@ -387,6 +393,7 @@ void Supervisor::on_server_message(const Message& message) {
 
 void Supervisor::on_accepted() {
   answer_awaited_ = false;
+  manager_.ready(kServing);
   if (offered_) good_ = std::exchange(offered_, std::nullopt);
 }
 
@@ -398,6 +405,7 @@ void Supervisor::on_refused(const std::string& why) {
     log_.error("the configuration cannot be served:\n" + why);
     exit_status_ = kErrors;
   } else if (was_new) {
+    manager_.ready(kServingAsBefore);
     log_.error("the configuration was not loaded, the one before stays in force:\n" + why);
   } else {
     log_.error("the server cannot serve what was served before:\n" + why);
@@ -446,6 +454,7 @@ void Supervisor::kill_server() {
 
 void Supervisor::stop() {
   ++stops_;
+  manager_.stopping();
   if (loader_) ::kill(loader_.pid, SIGKILL);
   if (!server_) {
     exit_status_ = 0;
@@ -485,6 +494,9 @@ int run_supervisor(const SupervisorOptions& options, const Log& log) {
     return kUnusable;
   }
   raise_descriptor_limit();
+  if (const Status kept = keep_memory_private(); !kept) log.warning(kept.error().detail);
+  if (const Status confined = confine(Confinement::supervisor); !confined)
+    log.warning(confined.error().detail + "; the program runs without");
   return Supervisor(options, log, *std::move(account)).run();
 }
 

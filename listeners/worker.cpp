@@ -14,12 +14,6 @@
 
 namespace ocsproxy {
 
-std::uint64_t ListenerLoad::total() const {
-  std::uint64_t sum = 0;
-  for (const Padded& one : open_) sum += one.counter.value();
-  return sum;
-}
-
 // A listening address on this worker. Stays, closed, until its last connection has ended.
 struct Worker::Endpoint {
   Worker& worker;
@@ -95,9 +89,11 @@ void Worker::run() {
 // ---- loads
 
 std::future<Status> Worker::prepare(std::shared_ptr<const Snapshot> snapshot,
-                                    std::shared_ptr<const TicketKeys> keys) {
+                                    std::shared_ptr<const TicketKeys> keys,
+                                    std::shared_ptr<RuleCounts> rule_counts) {
   auto answer = std::make_shared<std::promise<Status>>();
-  reactor_.post([this, answer, snapshot = std::move(snapshot), keys = std::move(keys)]() mutable {
+  reactor_.post([this, answer, snapshot = std::move(snapshot), keys = std::move(keys),
+                 rule_counts = std::move(rule_counts)]() mutable {
     Result<LocalRef<WorkerSnapshot>> built = build(std::move(snapshot), keys);
     if (!built) {
       prepared_ = {};
@@ -106,6 +102,8 @@ std::future<Status> Worker::prepare(std::shared_ptr<const Snapshot> snapshot,
       return;
     }
     prepared_ = *std::move(built);
+    prepared_->requests_by_rule = rule_counts->of(index_);
+    prepared_->rule_counts = std::move(rule_counts);
     answer->set_value(Done{});
   });
   return answer->get_future();
@@ -171,7 +169,7 @@ Result<LocalRef<Target>> Worker::target_for(const settings::Rule& rule, const Sn
     if (!made) return std::move(made).error();
     context = *std::move(made);
   }
-  auto target = make_local<Target>(reactor_, key, std::move(context), counters_.open_upstreams);
+  auto target = make_local<Target>(reactor_, counters_, key, std::move(context));
   targets_.emplace(std::move(key), target);
   return target;
 }
@@ -202,6 +200,7 @@ void Worker::retire_targets() {
 std::future<void> Worker::commit(std::vector<WorkerEndpoint> endpoints) {
   auto answer = std::make_shared<std::promise<void>>();
   reactor_.post([this, answer, endpoints = std::move(endpoints)]() mutable {
+    if (snapshot_) prepared_->rule_counts->continue_from(*snapshot_->rule_counts, index_);
     snapshot_ = std::exchange(prepared_, {});
     for (Endpoint& endpoint : endpoints_) endpoint.state.listener = EndpointState::kNoListener;
     for (WorkerEndpoint& wanted : endpoints) open_endpoint(std::move(wanted));
@@ -278,7 +277,7 @@ void Worker::on_accept(void* owner, Descriptor fd, const SocketAddress& peer) {
 bool Worker::may_enter(Endpoint& endpoint) {
   const settings::Listener& listener = snapshot_->settings().listeners[endpoint.state.listener];
   if (endpoint.load->total() < *listener.limits.connections) return true;
-  counters_.refused_connections.add();
+  counters_.refused_connections[RefusedConnection::listener_limit].add();
   if (reactor_.now() - endpoint.last_complaint >= std::chrono::seconds(10)) {
     endpoint.last_complaint = reactor_.now();
     log_.warning("listener \"" + *listener.name +
@@ -293,7 +292,7 @@ void Worker::turn_away(const Endpoint& endpoint, const Descriptor& fd) {
   static constexpr std::string_view kBusy =
       "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: "
       "close\r\n\r\n";
-  counters_.overload_dropped.add();
+  counters_.overload[OverloadAction::dropped].add();
   if (endpoint.state.secure) {
     reset_on_close(fd.get());
   } else {
@@ -365,7 +364,7 @@ void Worker::shed_idle(std::size_t count) {
       for (auto& [key, target] : targets_) target->close_idle();
       return;
     }
-    counters_.overload_shed.add();
+    counters_.overload[OverloadAction::shed].add();
     longest->shed();
   }
 }

@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "listeners/acceptor.h"
+#include "listeners/listener_load.h"
 #include "net/reactor.h"
 #include "net/resolver.h"
 #include "proxy/access_log_writer.h"
@@ -28,21 +29,6 @@
 #include "tls/ticket_keys.h"
 
 namespace ocsproxy {
-
-// How many connections each listener has, over all workers: one counter a worker, each written by
-// its worker alone and summed by whoever accepts.
-class ListenerLoad {
- public:
-  explicit ListenerLoad(std::size_t workers) : open_(workers) {}
-  Counter& of(std::size_t worker) { return open_[worker].counter; }
-  std::uint64_t total() const;
-
- private:
-  struct alignas(64) Padded {
-    Counter counter;
-  };
-  std::vector<Padded> open_;
-};
 
 // One listening address of a load, as a worker gets it.
 struct WorkerEndpoint {
@@ -69,7 +55,8 @@ class Worker {
   // Makes this worker's contexts for a snapshot, without using them yet. Any thread; the answer
   // comes from the worker's.
   std::future<Status> prepare(std::shared_ptr<const Snapshot> snapshot,
-                              std::shared_ptr<const TicketKeys> keys);
+                              std::shared_ptr<const TicketKeys> keys,
+                              std::shared_ptr<RuleCounts> rule_counts);
   // From now on new requests are judged by what was prepared last. Endpoints that are not named are
   // closed; their connections end as soon as they are idle. Takes over the sockets.
   std::future<void> commit(std::vector<WorkerEndpoint> endpoints);
@@ -115,14 +102,14 @@ class Worker {
   const std::size_t index_;
   const std::uint32_t workers_;  // how many there are
   const Log& log_;
+  Counters counters_;
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   Library library_;
   TlsResources tls_;
   Reactor reactor_;
   Resolver resolver_;
-  SessionCache sessions_;
-  Counters counters_;
+  SessionCache sessions_{counters_.evictions[Eviction::upstream_session]};
   bool draining_ = false;
   bool stopping_ = false;
   std::uint64_t last_id_;

@@ -193,8 +193,8 @@ void check_out_of_the_pool(benchmark::State& state) {
   Reactor reactor(io);
   const Library library;
   TlsResources tls(library);
-  Counter open;
-  auto target = make_local<Target>(reactor,
+  Counters counters;
+  auto target = make_local<Target>(reactor, counters,
                                    TargetKey{.site = "pool",
                                              .addresses = {},
                                              .port = 80,

@@ -79,6 +79,7 @@ void ClientConnection::starve() {
 Task<> ClientConnection::live() {
   bool usable =
       endpoint_.listener != EndpointState::kNoListener && enter_snapshot(services_.snapshot);
+  if (!usable) services_.counters.refused_connections[RefusedConnection::network].add();
   if (usable && client_.secure) usable = co_await handshake();
   bool in_order = false;
   if (usable) in_order = co_await serve_requests();
@@ -111,10 +112,23 @@ Task<bool> ClientConnection::handshake() {
   const IoStatus status = co_await stream_.handshake();
   deadline_.clear();
   client_.flood.handshake_ended();
-  if (status != IoStatus::ok) co_return false;
+  if (status != IoStatus::ok) {
+    count_failed_handshake();
+    co_return false;
+  }
+  const bool resumed = SSL_session_reused(stream_.ssl()) == 1;
+  services_.counters.handshakes[resumed ? Handshake::resumed : Handshake::full].add();
   client_.certificate = ServerContext::choice_of(stream_.ssl());
   stream_.forget_handshake();
   co_return true;
+}
+
+void ClientConnection::count_failed_handshake() {
+  Error error = stream_.error();
+  if (error.kind == ErrorKind::cancelled) return;  // by us
+  error.side = Side::client;
+  error.phase = Phase::handshake;
+  services_.counters.errors[error].add();
 }
 
 // False: the connection is to be dropped as it is; true: it ends in order.
@@ -298,7 +312,9 @@ void ClientConnection::on_pin_hangup(void* self) {
 
 void ClientConnection::on_deadline(void* self) {
   auto& connection = *static_cast<ClientConnection*>(self);
+  Counters& counters = connection.services_.counters;
   if (connection.state_ == State::head) {
+    counters.deadlines[Deadline::request_head].add();
     connection.stream_.socket().interrupt_reader();  // it is told
     return;
   }
@@ -308,9 +324,11 @@ void ClientConnection::on_deadline(void* self) {
     return;
   }
   if (connection.state_ == State::idle) {
+    counters.idle_clients_closed.add();
     connection.close_when_idle();
     return;
   }
+  counters.deadlines[connection.deadline_name_].add();
   connection.stream_.socket().cancel(
       Error{.kind = ErrorKind::timeout,
             .side = Side::client,

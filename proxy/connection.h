@@ -64,6 +64,7 @@ class ClientConnection {
   Task<> live();
   void starve();
   Task<bool> handshake();
+  void count_failed_handshake();
   Task<bool> serve_requests();
   using After = Exchange::After;
   enum class HeadEnd : std::uint8_t {

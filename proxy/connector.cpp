@@ -180,6 +180,8 @@ Task<Result<Lease>> connect(Services& services, LocalRef<Target> target, Connect
     }
     if (wait.cancelled()) co_return wait.error();
     last = std::move(made).error();
+    services.counters.failed_upstream_connections[last.kind].add();
+    if (last.deadline != Deadline::none) services.counters.deadlines[last.deadline].add();
     if (last.side != Side::us) target->failover().failed(ip, services.reactor.now());
     report(services, *target, rule, last);
   }
@@ -223,6 +225,7 @@ Task<Result<Lease>> acquire_connection(Services& services, LocalRef<Target> targ
     if (ConnectionSlot slot = target->take_slot()) {
       co_return co_await connect(services, std::move(target), std::move(slot), rule, wait);
     }
+    if (!again) services.counters.waits_for_upstream.add();
     if (!again && target->queue_is_full()) {
       services.counters.queue_full.add();
       co_return refuse(services, *target, rule, Deadline::none);
@@ -234,7 +237,7 @@ Task<Result<Lease>> acquire_connection(Services& services, LocalRef<Target> targ
     wait.done();
     if (wait.cancelled()) co_return wait.error();
     if (!came) {
-      services.counters.queue_expired.add();
+      services.counters.deadlines[Deadline::queue].add();
       co_return refuse(services, *target, rule, Deadline::queue);
     }
   }

@@ -147,6 +147,7 @@ std::optional<Exchange::Reply> Exchange::refuse(Refusal why) {
                      .side = Side::client,
                      .phase = Phase::request_head,
                      .detail = std::string(why.why)});
+  services_.counters.refused_requests.add(why.status, why.why);
   must_close_ = true;
   return Reply{.what = failure_of(why.status),
                .allow = why.status == 405 ? "GET, HEAD, POST, PUT, DELETE, OPTIONS" : ""};
@@ -162,7 +163,7 @@ Exchange::Reply Exchange::refuse(const FloodRefusal& why) {
 }
 
 Exchange::Reply Exchange::refuse_for_memory() {
-  services_.counters.overload_refused.add();
+  services_.counters.overload[OverloadAction::refused].add();
   note_failure(Error{.kind = ErrorKind::overloaded,
                      .side = Side::us,
                      .phase = Phase::request_head,
@@ -174,6 +175,7 @@ std::optional<Exchange::Reply> Exchange::judge() {
   Judgement judgement =
       judge_request(snapshot_->settings(), snapshot_->table(), entrance(), head_, asked_);
   decision_ = judgement.decision;
+  count_judgement(judgement.answer);
   switch (judgement.answer) {
     case rules::Answer::forward:
       return std::nullopt;
@@ -188,6 +190,17 @@ std::optional<Exchange::Reply> Exchange::judge() {
       break;
   }
   return Reply{.what = policy_denial()};
+}
+
+// In the same step as the snapshot was taken: what a snapshot counts stands still once the worker
+// has switched to the next.
+void Exchange::count_judgement(rules::Answer answer) {
+  services_.counters.judged_requests[answer].add();
+  if (decision_.rule != rules::kNoRule) {
+    snapshot_->requests_by_rule[decision_.rule].add();
+  } else if (answer == rules::Answer::deny) {
+    services_.counters.default_denials.add();
+  }
 }
 
 Entrance Exchange::entrance() const {
@@ -214,6 +227,7 @@ Task<Exchange::After> Exchange::reply(Reply answer) {
                                                       .head_only = head_.method_id == Method::head,
                                                       .keep_alive = keep_alive},
                                                      out.span());
+  services_.counters.replies[answer.what.status].add();
   status_ = answer.what.status;
   result_code_ = answer.what.code;
   response_head_bytes_ = message.size();
@@ -253,7 +267,7 @@ Task<Exchange::After> Exchange::relay_response() {
                      !client_.stream.worn() && client_can_tell_end() &&
                      (upload_ended_ || upstream_lives) && !(pinned_ && !upstream_lives);
   if (!stays && asked_.framing.keep_alive && services_.level >= LoadLevel::closing)
-    services_.counters.overload_closed.add();
+    services_.counters.overload[OverloadAction::closed].add();
   Body body = response_body();
   const std::span<const char> head = build_response_head(stays);
   if (head.empty()) co_return co_await reply_failure();
@@ -379,6 +393,7 @@ void Exchange::on_download_timeout(void* self) {
     exchange.download_timer_.arm(exchange.tunnel_patience());
     return;
   }
+  exchange.services_.counters.deadlines[exchange.download_deadline_].add();
   const bool in_head = exchange.download_deadline_ == Deadline::response_head;
   const Side side = in_head ? Side::upstream : exchange.download_progress_.waiting_for;
   exchange.fail(Error{.kind = ErrorKind::timeout,
@@ -394,6 +409,7 @@ void Exchange::on_upload_timeout(void* self) {
     exchange.upload_timer_.arm(exchange.tunnel_patience());
     return;
   }
+  exchange.services_.counters.deadlines[Deadline::idle].add();
   exchange.fail(Error{.kind = ErrorKind::timeout,
                       .side = exchange.upload_progress_.waiting_for,
                       .phase = Phase::request_body,
@@ -403,7 +419,7 @@ void Exchange::on_upload_timeout(void* self) {
 // What the kernel still has for it is forgotten as well.
 void Exchange::on_slow_reader(void* self) {
   auto& exchange = *static_cast<Exchange*>(self);
-  exchange.services_.counters.slow_clients.add();
+  exchange.services_.counters.deadlines[Deadline::minimum_rate].add();
   exchange.fail(Error{.kind = ErrorKind::timeout,
                       .side = Side::client,
                       .phase = exchange.in_tunnel_ ? Phase::tunnel : Phase::response_body,
@@ -414,7 +430,7 @@ void Exchange::on_slow_reader(void* self) {
 
 void Exchange::on_slow_sender(void* self) {
   auto& exchange = *static_cast<Exchange*>(self);
-  exchange.services_.counters.slow_clients.add();
+  exchange.services_.counters.deadlines[Deadline::minimum_rate].add();
   exchange.fail(Error{.kind = ErrorKind::timeout,
                       .side = Side::client,
                       .phase = Phase::request_body,

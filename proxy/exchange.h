@@ -73,6 +73,7 @@ class Exchange {
   std::optional<Reply> refuse(Refusal why);
   Reply refuse(const FloodRefusal& why);
   Reply refuse_for_memory();
+  void count_judgement(rules::Answer answer);
   Entrance entrance() const;
 
   // What the rule's HTTP filter says, at each step where it is asked (proxy/exchange_filter.cpp).

@@ -36,14 +36,14 @@ std::optional<Exchange::Reply> Exchange::filter_head() {
 void Exchange::object(const rules::FilterRefusal& why, Side side, Phase phase) {
   refused_ = true;
   refused_by_ = why.check;
-  services_.counters.filter_refused[static_cast<std::size_t>(why.check)].add();
+  services_.counters.filter_refused[why.check].add();
   fail(Error{
       .kind = ErrorKind::filtered, .side = side, .phase = phase, .detail = rules::describe(why)});
 }
 
 // It goes on, and the log says what would have been. The first objection is enough.
 void Exchange::report(const rules::FilterRefusal& why) {
-  services_.counters.filter_reported[static_cast<std::size_t>(why.check)].add();
+  services_.counters.filter_reported[why.check].add();
   if (filter_report_.empty()) filter_report_ = rules::describe(why);
 }
 
@@ -170,7 +170,7 @@ void Exchange::count_payload(const Body& body, RelayEnd& end) {
     end.error.detail = rules::describe(*objection);
     refused_ = true;
     refused_by_ = objection->check;
-    services_.counters.filter_refused[static_cast<std::size_t>(objection->check)].add();
+    services_.counters.filter_refused[objection->check].add();
   }
 }
 

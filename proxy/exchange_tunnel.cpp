@@ -84,6 +84,8 @@ void Exchange::finish() {
   upload_timer_.clear();
   download_timer_.clear();
   half_close_timer_.clear();
+  services_.counters.responses[response_class(status_)].add();
+  if (failure_) services_.counters.errors[*failure_].add();
   if (services_.access_log == nullptr) return;
   const settings::Settings& settings = snapshot_->settings();
   const bool ruled = decision_.rule != rules::kNoRule;

@@ -15,20 +15,17 @@ struct LimitText {
   std::string_view key;
   std::string_view before, behind;  // around the number
   std::string_view then;
-  Counter Counters::*refused;
 };
 // In the order of FloodLimit.
 constexpr std::array<LimitText, kFloodLimits> kTexts{{
     {"connections_per_minute", "opened more than ", " connections in a minute",
-     "; those that follow are dropped until the minute ends", &Counters::flood_connections},
-    {"concurrent_connections", "has ", " connections open", "; more are dropped",
-     &Counters::flood_concurrent},
-    {"half_open", "has ", " TLS handshakes under way", "; more connections are dropped",
-     &Counters::flood_half_open},
+     "; those that follow are dropped until the minute ends"},
+    {"concurrent_connections", "has ", " connections open", "; more are dropped"},
+    {"half_open", "has ", " TLS handshakes under way", "; more connections are dropped"},
     {"requests_per_minute", "sent more than ", " requests in a minute",
-     "; those that follow get 429 until the minute ends", &Counters::flood_requests},
+     "; those that follow get 429 until the minute ends"},
     {"denied_per_minute", "sent more than ", " requests in a minute that were denied",
-     "; those that follow get 429 until the minute ends", &Counters::flood_denied},
+     "; those that follow get 429 until the minute ends"},
 }};
 const LimitText& text_of(FloodLimit limit) { return kTexts[static_cast<std::size_t>(limit)]; }
 
@@ -65,7 +62,7 @@ std::string describe(const FloodRefusal& refusal) {
 FloodHold FloodGuard::enter(const IpAddress& client, std::uint32_t limit, bool& full) {
   FloodTable::Entered entered = table_.enter(client, minute(), limit);
   full = entered.full;
-  if (entered.evicted) services_.counters.flood_evictions.add();
+  if (entered.evicted) services_.counters.evictions[Eviction::flood_address].add();
   if (!entered.hold && !full) services_.counters.flood_uncounted.add();
   return std::move(entered.hold);
 }
@@ -137,7 +134,7 @@ void FloodGuard::count_denied(FloodAccount& account) {
 void FloodGuard::report(FloodHold& hold, FloodLimit limit, std::uint32_t allowed,
                         const IpAddress& client) {
   const LimitText& text = text_of(limit);
-  (services_.counters.*text.refused).add();
+  services_.counters.flood_refused[limit].add();
   if (!hold || !hold.report(limit, minute())) return;
   services_.counters.flood_events.add();
   if (!table_.may_report(minute(), kReportsAMinute)) {

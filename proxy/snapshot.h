@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/finding.h"
 #include "base/local_ref.h"
+#include "proxy/rule_counts.h"
 #include "proxy/target.h"
 #include "rules/flood_policy.h"
 #include "rules/rule_table.h"
@@ -44,6 +46,8 @@ struct WorkerSnapshot final : public LocalRefCounted {
   std::shared_ptr<const Snapshot> global;
   std::vector<LocalRef<ListenerTls>> listeners;  // by listener; empty without https
   std::vector<LocalRef<Target>> targets;         // by rule; empty for denies
+  std::shared_ptr<RuleCounts> rule_counts;       // of all workers
+  std::span<Counter> requests_by_rule;           // this worker's
 
   const settings::Settings& settings() const { return global->settings(); }
   const rules::RuleTable& table() const { return *global->table; }

@@ -66,7 +66,22 @@ UpstreamConnection::UpstreamConnection(ConnectionSlot slot, std::unique_ptr<Stre
     : slot_(std::move(slot)),
       stream_(std::move(stream)),
       peer_(peer),
-      idle_timer_(slot_.target().reactor().timers(), &UpstreamConnection::on_idle_too_long, this) {}
+      idle_timer_(slot_.target().reactor().timers(), &UpstreamConnection::on_idle_too_long, this) {
+  held().add();
+}
+
+UpstreamConnection::~UpstreamConnection() { held().subtract(); }
+
+// How many are held as this one is.
+Counter& UpstreamConnection::held() {
+  return target().counters().open_upstream_connections[holding_];
+}
+
+void UpstreamConnection::hold_as(Holding holding) {
+  held().subtract();
+  holding_ = holding;
+  held().add();
+}
 
 bool UpstreamConnection::silent() {
   if (!stream_->maybe_readable()) return true;
@@ -85,13 +100,15 @@ void UpstreamConnection::on_idle_too_long(void* self) {
 }
 
 PinnedConnection Lease::pin(std::uint64_t client_id) && {
+  connection_->hold_as(Holding::pinned);
   return {std::move(connection_), client_id};
 }
 
 // ---- targets
 
-Target::Target(Reactor& reactor, TargetKey key, std::unique_ptr<UpstreamContext> tls, Counter& open)
-    : reactor_(reactor), key_(std::move(key)), open_(open), tls_(std::move(tls)) {}
+Target::Target(Reactor& reactor, Counters& counters, TargetKey key,
+               std::unique_ptr<UpstreamContext> tls)
+    : reactor_(reactor), counters_(counters), key_(std::move(key)), tls_(std::move(tls)) {}
 
 // Every connection holds a slot, and every slot holds the target: none is left.
 Target::~Target() = default;
@@ -100,16 +117,17 @@ ConnectionSlot Target::take_slot() {
   if (used_ >= key_.limit) {
     // An idle connection that did not suit this request makes room for one that does.
     if (idle_.empty()) return {};
+    counters_.evictions[Eviction::idle_upstream_connection].add();
     drop_idle(idle_.front().get());
   }
   ++used_;
-  open_.add();
+  counters_.open_upstreams.add();
   return ConnectionSlot(LocalRef<Target>(this));
 }
 
 void Target::slot_free() {
   --used_;
-  open_.subtract();
+  counters_.open_upstreams.subtract();
   wake_next();
 }
 
@@ -139,6 +157,7 @@ Lease Target::take_idle(Reuse reuse) {
     std::unique_ptr<UpstreamConnection> connection = std::move(idle_.back());
     idle_.pop_back();
     connection->idle_timer_.clear();
+    connection->hold_as(Holding::leased);
     connection->stream_->socket().wait_readable(nullptr);
     if (connection->silent()) return Lease(std::move(connection));
   }
@@ -151,6 +170,7 @@ void Target::put(Lease lease) {
   if (!connection->silent()) return;
   connection->idle_since_ = reactor_.now();
   connection->idle_timer_.arm(kIdleAtMost);
+  connection->hold_as(Holding::idle);
   connection->stream_->socket().wait_readable(connection.get());
   idle_.push_back(std::move(connection));
   wake_next();

@@ -22,6 +22,7 @@
 #include "net/failover.h"
 #include "net/socket_address.h"
 #include "net/timer_wheel.h"
+#include "proxy/counters.h"
 #include "settings/settings.h"
 #include "tls/stream.h"
 #include "tls/upstream_context.h"
@@ -64,6 +65,9 @@ class ConnectionSlot {
 class UpstreamConnection final : private Waiter {
  public:
   UpstreamConnection(ConnectionSlot slot, std::unique_ptr<Stream> stream, SocketAddress peer);
+  ~UpstreamConnection();
+  UpstreamConnection(const UpstreamConnection&) = delete;  // its socket and timer point at it
+  UpstreamConnection& operator=(const UpstreamConnection&) = delete;
 
   Stream& stream() { return *stream_; }
   Target& target() { return slot_.target(); }
@@ -77,10 +81,13 @@ class UpstreamConnection final : private Waiter {
 
  private:
   friend class Target;
+  friend class Lease;
   friend class PinnedConnection;
   // While it idles, every edge is looked at: bytes that nobody asked for, or an end, close it.
   void on_ready() override;
   static void on_idle_too_long(void* self);
+  Counter& held();
+  void hold_as(Holding holding);
 
   ConnectionSlot slot_;
   std::unique_ptr<Stream> stream_;
@@ -88,6 +95,7 @@ class UpstreamConnection final : private Waiter {
   Timer idle_timer_;
   std::chrono::milliseconds idle_since_{};
   std::uint32_t requests_ = 0;
+  Holding holding_ = Holding::leased;
 };
 
 class PinnedConnection;
@@ -168,12 +176,13 @@ class Turn {
 // addresses failed lately, and how many connections it may have.
 class Target final : public LocalRefCounted {
  public:
-  // `tls` is null with bridging http. `open` counts the connections of all targets.
-  Target(Reactor& reactor, TargetKey key, std::unique_ptr<UpstreamContext> tls, Counter& open);
+  // `tls` is null with bridging http. `counters` are the worker's.
+  Target(Reactor& reactor, Counters& counters, TargetKey key, std::unique_ptr<UpstreamContext> tls);
   ~Target() override;
 
   const TargetKey& key() const { return key_; }
   Reactor& reactor() const { return reactor_; }
+  Counters& counters() const { return counters_; }
   UpstreamContext* tls() { return tls_.get(); }
   Failover& failover() { return failover_; }
 
@@ -207,8 +216,8 @@ class Target final : public LocalRefCounted {
   void resume_woken();
 
   Reactor& reactor_;
+  Counters& counters_;
   const TargetKey key_;
-  Counter& open_;
   const std::unique_ptr<UpstreamContext> tls_;
   Failover failover_;
   std::uint32_t used_ = 0;

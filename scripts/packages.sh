@@ -8,7 +8,7 @@
 packages_for() {
   case $1 in
     build) echo g++ cmake ninja-build ccache pkg-config libboost1.81-dev libssl-dev libre2-dev \
-             libyaml-cpp-dev libc-ares-dev libgtest-dev libgmock-dev nlohmann-json3-dev \
+             libyaml-cpp-dev libc-ares-dev libseccomp-dev libgtest-dev libgmock-dev nlohmann-json3-dev \
              $([[ $(dpkg --print-architecture) != amd64 ]] || echo libipsec-mb-dev) ;;
     run)   echo ca-certificates ;;
     test)  echo clang-format:clang-format git:git curl openssl python3 python3-pytest \

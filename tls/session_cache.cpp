@@ -37,7 +37,9 @@ void SessionCache::put(const Key& key, const SSL_SESSION* session) {
     recently_used_.splice(recently_used_.begin(), recently_used_, entry->second.used);
   }
   entry->second.session = std::move(copy);
-  if (sessions_.size() > capacity_) erase(sessions_.find(*recently_used_.back()));
+  if (sessions_.size() <= capacity_) return;
+  erase(sessions_.find(*recently_used_.back()));
+  evicted_.add();
 }
 
 SslSessionPtr SessionCache::take(const Key& key) {

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include "base/counter.h"
 #include "base/ip_address.h"
 #include "tls/openssl.h"
 
@@ -25,7 +26,9 @@ class SessionCache {
   // certificate, or the end of its old one, is noticed within that time.
   static constexpr std::chrono::seconds kLifetime{3600};
 
-  explicit SessionCache(std::size_t capacity = 1024) : capacity_(capacity) {}
+  // `evicted` counts the sessions that made room, and outlives the cache.
+  explicit SessionCache(Counter& evicted, std::size_t capacity = 1024)
+      : evicted_(evicted), capacity_(capacity) {}
 
   // Offers the kept session, if any, in the handshake of `ssl`, and keeps what the site sends
   // from then on. The session is taken for that: a TLS 1.3 session is offered once (RFC 8446 C.4),
@@ -63,6 +66,7 @@ class SessionCache {
   SslSessionPtr take(const Key& key);
   void erase(Sessions::iterator entry);
 
+  Counter& evicted_;
   std::size_t capacity_;
   Sessions sessions_;
   std::list<const Key*> recently_used_;  // the latest first; points at the keys of sessions_

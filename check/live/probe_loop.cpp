@@ -94,8 +94,7 @@ Task<Result<Lease>> ProbeLoop::connect(TargetKey key, UpstreamPolicy policy, Soc
     if (!made) co_return std::move(made).error();
     context = *std::move(made);
   }
-  auto target =
-      make_local<Target>(reactor_, std::move(key), std::move(context), counters_.open_upstreams);
+  auto target = make_local<Target>(reactor_, counters_, std::move(key), std::move(context));
   UpstreamWait wait;
   co_return co_await acquire_connection(services_, target, rule, Reuse::never, wait);
 }

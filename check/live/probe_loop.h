@@ -63,15 +63,15 @@ class ProbeLoop {
   Task<> run_some(const std::vector<Probe>& probes);
 
   const std::string servers_;
+  Counters counters_;
   boost::asio::io_context io_{1};
   Library library_;
   TlsResources tls_;
   Reactor reactor_;
   Resolver resolver_;
-  SessionCache sessions_;
+  SessionCache sessions_{counters_.evictions[Eviction::upstream_session]};
   const Descriptor nowhere_;  // what the connector logs is reported as findings
   const Log log_;
-  Counters counters_;
   LocalRef<WorkerSnapshot> snapshot_;
   const bool draining_ = false;
   std::uint64_t last_id_ = 0;

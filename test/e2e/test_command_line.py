@@ -29,7 +29,7 @@ def fixture_good(folder):
 def test_help_names_every_option_and_version_is_one_line():
     status, out, err = run("--help")
     assert (status, err) == (0, "")
-    for word in ("--check", "--live", "--resolver", "--explain", "--replay", "--lab", "--format", "--strict", "--from",
+    for word in ("--check", "--live", "--resolver", "--explain", "--replay", "--stats", "--lab", "--format", "--strict", "--from",
                  "--method", "--header", "--listener", "--local-address", "--user", "--no-color", "--socket",
                  "--version", "SIGHUP",
                  "SIGUSR1", "SIGTERM", "Exit status"):

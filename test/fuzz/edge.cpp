@@ -110,11 +110,11 @@ struct Edge::Loop {
   TlsResources tls{library};
   Reactor reactor{io};
   Resolver resolver{io};
-  SessionCache sessions;
   Descriptor nowhere{::open("/dev/null", O_WRONLY | O_CLOEXEC)};
   Log log{nowhere.get()};
   AccessLogRing ring{std::size_t{1} << 20, AccessLogRing::Format::json};
   Counters counters;
+  SessionCache sessions{counters.evictions[Eviction::upstream_session]};
   LocalRef<WorkerSnapshot> snapshot;
   bool draining = false;
   std::uint64_t last_id = 0;
@@ -183,14 +183,14 @@ void Edge::reload() {
       snapshot->targets.emplace_back();
       continue;
     }
-    targets_.push_back(make_local<Target>(worker.reactor,
+    targets_.push_back(make_local<Target>(worker.reactor, worker.counters,
                                           TargetKey{.site = *rule.to->site,
                                                     .addresses = {*rule.to->addresses.front()},
                                                     .port = *rule.to->port,
                                                     .bridging = *rule.bridging,
                                                     .tls_policy = {},
                                                     .limit = *rule.to->limits.connections},
-                                          nullptr, worker.counters.open_upstreams));
+                                          nullptr));
     snapshot->targets.push_back(targets_.back());
   }
   worker.snapshot = std::move(snapshot);

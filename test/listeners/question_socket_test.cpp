@@ -45,17 +45,20 @@ class Questions : public testing::Test {
   std::unique_ptr<QuestionServer> server(std::chrono::milliseconds patience = 20s) {
     return std::make_unique<QuestionServer>(
         socket_,
-        [](const Snapshot& snapshot, std::string_view question) {
+        [](const Served& served, std::string_view question) {
           if (question == "large") return Answer{0, std::string(5'000'000, 'x')};
           if (question == "wrong") return Answer{2, "that is no question"};
-          return Answer{0, std::to_string(snapshot.generation) + ": " + std::string(question)};
+          return Answer{0,
+                        std::to_string(served.snapshot->generation) + ": " + std::string(question)};
         },
         log_, patience);
   }
-  static std::shared_ptr<const Snapshot> load(std::uint64_t generation) {
+  static std::shared_ptr<const Served> load(std::uint64_t generation) {
     auto snapshot = std::make_shared<Snapshot>();
     snapshot->generation = generation;
-    return snapshot;
+    auto served = std::make_shared<Served>();
+    served->snapshot = std::move(snapshot);
+    return served;
   }
   Answer asked(std::string_view question) const {
     auto answer = ask(path_, question, 20s);

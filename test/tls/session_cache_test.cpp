@@ -45,7 +45,8 @@ class Sessions : public testing::TestWithParam<int> {
   MadeCertificate other_root_ = made(library_, authority_request("NEW-ROOTCA"));
   // The server has the name of site a and of no other.
   LooseServer server_{library_, made(library_, server_request({"a.contoso.local"}), &root_)};
-  SessionCache cache_{2};
+  Counter evicted_;
+  SessionCache cache_{evicted_, 2};
 };
 
 INSTANTIATE_TEST_SUITE_P(Versions, Sessions, testing::Values(TLS1_2_VERSION, TLS1_3_VERSION),
