@@ -189,6 +189,14 @@ void check_regexes(const Rule& rule, Findings& findings) {
       findings.note("regex-needless", path.where, "no regex is needed for " + shown(path.external),
                     "write " + shown(*plain) + ": it is found faster, and can be proven about");
     }
+    const std::string begin = rules::literal_prefix(path.external);
+    if (!begin.empty() && begin.front() != '/') {
+      findings.warning("regex-without-slash", path.where,
+                       shown(path.external) +
+                           " matches no path: each begins with a slash, and the regex is for all "
+                           "of it",
+                       "begin it with \"/\", or with \".*\" where it may stand anywhere");
+    }
   }
 }
 

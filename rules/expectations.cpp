@@ -1,7 +1,9 @@
 #include "rules/expectations.h"
 
+#include <algorithm>
 #include <array>
 
+#include "base/text.h"
 #include "rules/canonical_target.h"
 #include "rules/http_filter.h"
 #include "rules/judge.h"
@@ -25,6 +27,7 @@ class Prover {
     const RequestSpace space({{&settings_, &table_}});
     const std::vector<ReachProof> proofs = prove_reaches(space, settings_.reaches);
     for (std::size_t i = 0; i < proofs.size(); ++i) report(settings_.reaches[i], proofs[i]);
+    for (const Reach& reach : settings_.reaches) check_site(reach);
   }
 
  private:
@@ -134,6 +137,23 @@ class Prover {
   }
 
   // --- claims ---
+
+  // That a site is never reached holds of a name that is misspelt too.
+  void check_site(const Reach& reach) {
+    if (reach.always) return;
+    std::vector<std::string_view> sites;
+    for (const settings::Rule& rule : settings_.rules) {
+      if (rule.to) sites.emplace_back(*rule.to->site);
+    }
+    if (std::ranges::find(sites, reach.site) != sites.end()) return;
+    const std::string_view near = nearest_word(reach.site, sites);
+    if (near.empty()) return;
+    findings_.warning("expectation-unknown-site", reach.site_path.where,
+                      "no rule leads to " + shown(reach.site) +
+                          ", so that it is never reached says "
+                          "nothing",
+                      "did you mean " + shown(near) + "?");
+  }
 
   void report(const Reach& reach, const ReachProof& proof) {
     using Outcome = ReachProof::Outcome;
