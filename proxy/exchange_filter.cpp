@@ -74,10 +74,12 @@ bool Exchange::looks_into(Place body) const {
 Task<bool> Exchange::hold_back(Place body, Stream& from, Window& window, Side side, Phase phase,
                                BodyRelay::Progress& progress) {
   const bool up = side == Side::client;
-  Buffer room = Buffer::take();
-  BodyStart start(up ? asked_.framing.body : response_framing_.body,
-                  up ? asked_.framing.length : response_framing_.length, side,
-                  room.span(0, filter_->body_bytes(body)));
+  const BodyKind kind = up ? asked_.framing.body : response_framing_.body;
+  const std::size_t bytes = filter_->body_bytes(body);
+  // Other bodies lie in the window in one piece.
+  Buffer room = kind == BodyKind::chunked ? Buffer::take() : Buffer();
+  BodyStart start(kind, up ? asked_.framing.length : response_framing_.length, side,
+                  room ? room.span(0, bytes) : std::span<char>());
   start.look(window);
   while (!start.ended() && filter_->needs_more(body, start.data())) {
     const std::size_t wanted = start.wanted(window);
