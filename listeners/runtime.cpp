@@ -267,7 +267,8 @@ void Runtime::set_budget(const settings::ProcessLimits& limits) {
 }
 
 void Runtime::watch_load() {
-  load_.set_memory(resident_memory());
+  // Without a descriptor to ask with, what was known last counts.
+  if (const std::uint64_t bytes = resident_memory(); bytes != 0) load_.set_memory(bytes);
   const LoadLevel now = load_.level();
   // Memory comes and goes without a connection that would make a worker look.
   if (now != LoadLevel::normal || was_loaded_) {

@@ -1,6 +1,7 @@
 #include "proxy/process_load.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -9,7 +10,7 @@
 #include <fstream>
 #include <memory>
 
-#include "base/text.h"
+#include "base/descriptor.h"
 #include "base/units.h"
 
 namespace ocsproxy {
@@ -137,12 +138,17 @@ std::uint64_t available_memory() {
   return least / 10 * 9;
 }
 
+// Asked for every second, also when there is none: it takes no memory itself.
 std::uint64_t resident_memory() {
-  std::ifstream file("/proc/self/statm");
-  std::uint64_t total = 0;
-  std::uint64_t resident = 0;
-  file >> total >> resident;
-  return resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  const Descriptor file(::open("/proc/self/statm", O_RDONLY | O_CLOEXEC));
+  std::array<char, 128> text{};
+  const ssize_t size = file ? ::read(file.get(), text.data(), text.size()) : 0;
+  if (size <= 0) return 0;
+  // In pages: all that is mapped, and what of it is there.
+  const std::string_view line(text.data(), static_cast<std::size_t>(size));
+  const std::string_view behind = line.substr(std::min(line.find(' ') + 1, line.size()));
+  const auto pages = parse_number(behind.substr(0, behind.find(' ')));
+  return pages.value_or(0) * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
 }
 
 std::uint64_t descriptor_limit() {
