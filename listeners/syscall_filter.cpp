@@ -113,7 +113,7 @@ class Filter {
     }
     // Old kernels cannot log; they refuse all the same.
     if (logged) (void)::seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_LOG, 1);
-    // No new privileges: said once, since prctl(2) is not on the list.
+    // No new privileges: said once, since prctl(2) is on the list for the names of threads alone.
     if (!logged) (void)::seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_NNP, 0);
     if (error_ == 0) error_ = -::seccomp_load(context_.get());
     if (error_ != 0) return failed(error_);
@@ -176,6 +176,8 @@ void allow_in_part(Filter& filter) {
   allow("mprotect", {bits(2, PROT_EXEC, 0)});
   for (const unsigned long request : {FIONBIO, FIONREAD, TCGETS, SIOCOUTQ})
     allow("ioctl", {equals(1, request)});
+  for (const int request : {PR_SET_NAME, PR_GET_NAME})  // of a thread
+    allow("prctl", {equals(0, static_cast<scmp_datum_t>(request))});
   allow("prlimit64", {equals(2, 0)});                                   // to look, not to set
   allow("tgkill", {equals(0, static_cast<scmp_datum_t>(::getpid()))});  // abort(3)
   constexpr scmp_datum_t kWriting = O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND;

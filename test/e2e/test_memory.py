@@ -92,5 +92,6 @@ def test_each_nth_allocation_that_fails_costs_its_connection_and_nothing_else(ed
     assert edge.failed() > 100, "nothing failed"
     assert served > 60, "most that met no failure are served"
     assert all(edge.ask(number) for number in range(60)), "what has failed leaves a trace"
-    edge.proxy.until_descriptors(before + 8, 30)
+    edge.site.end_connections()
+    edge.proxy.until_descriptors(before)
     until(lambda: edge.proxy.process.running, "it ended")

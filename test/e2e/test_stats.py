@@ -48,8 +48,9 @@ class Edge:
                 to("/refused", "refused", closed),
                 to("/slow", "slow", timeouts={"response_head": SHORT}),
                 to("/stalls", "stalls", timeouts={"idle": SHORT}),
-                to("/busy", "busy", timeouts={"connect": SHORT},
+                to("/busy", "busy", timeouts={"queue": SHORT},
                    to={"limits": {"connections": 1}}),
+                to("/filtered", "filtered", http_filter={"max_query_length": 10}),
                 to("/*", "site")]
         self.settings = configuration.configuration(
             [listener(self.address, "Plain", http=self.ports["plain"]),
@@ -210,11 +211,18 @@ def test_503_of_a_site_whose_connections_are_in_use(edge):
         first.request("/busy")
         until(lambda: edge.site.requests, "the first request does not reach the site")
         with moves(edge, {**judged("forward", "5xx", "Plain busy"), **replied(503),
-                          series("upstream_waits"): 1, **deadline("connect"),
+                          series("upstream_waits"): 1, **deadline("queue"),
                           **error("upstream", "connect", "overloaded")}, already_open=1):
             assert edge.ask("/busy") == 503
         edge.release.set()
         assert first.response().status == 200
+
+
+def test_what_an_http_filter_refuses(edge):
+    with moves(edge, {**judged("forward", "4xx", "Plain filtered"), **replied(414),
+                      series("filter_refusals", check="query_length"): 1,
+                      **error("client", "request_head", "filtered")}):
+        assert edge.ask("/filtered?" + "x" * 11) == 414
 
 
 def test_504(edge):

@@ -210,6 +210,7 @@ Visit* Edge::visit() {
       SocketAddress{IpAddress::from_v4(0xc0000207), 40000},
       [](void* edge, ClientConnection&) { static_cast<Edge*>(edge)->connection_ended_ = true; },
       this);
+  connection_->prepare();
   connection_->start();
   settle();
   // It may have ended at once.
