@@ -61,7 +61,9 @@ build() { # preset, targets...
   local preset=$1
   shift
   [[ -e build/$preset/build.ninja ]] || cmake --preset "$preset" || return 1
-  cmake --build --preset "$preset" -j $jobs ${@:+--target "$@"}
+  # Once in some thousand times g++ 12 crashes on a precompiled header. What is wrong is so again.
+  cmake --build --preset "$preset" -j $jobs ${@:+--target "$@"} ||
+    cmake --build --preset "$preset" -j $jobs ${@:+--target "$@"}
 }
 
 node_modules() { # the WebSocket peer of the end-to-end tests
