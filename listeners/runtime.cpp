@@ -333,6 +333,9 @@ void Runtime::drain() {
 
 void Runtime::end_workers() {
   if (questions_ != nullptr) questions_->end();  // it reads what they count
+  // All of them read what each counts, so none goes before the last has ended.
+  for (const auto& worker : workers_) worker->stop();
+  for (const auto& worker : workers_) worker->join();
   workers_.clear();
 }
 

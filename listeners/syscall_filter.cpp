@@ -81,7 +81,7 @@ constexpr auto kLoading = std::to_array<const char*>(
 // their own. Builds with them are for tests.
 constexpr auto kOfSanitizers = std::to_array<const char*>(
     {"open", "openat", "prctl", "clone", "ptrace", "wait4", "kill", "tgkill", "mprotect", "mmap",
-     "prlimit64", "setrlimit", "unlink", "ftruncate", "personality", "ioctl"});
+     "prlimit64", "setrlimit", "unlink", "ftruncate", "personality", "ioctl", "getdents"});
 
 // ---- a filter
 

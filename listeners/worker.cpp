@@ -58,8 +58,12 @@ Worker::Worker(std::size_t index, std::size_t workers, std::string_view via,
 
 Worker::~Worker() {
   stop();
-  thread_.join();
+  join();
   assert(connections_ == nullptr);
+}
+
+void Worker::join() {
+  if (thread_.joinable()) thread_.join();
 }
 
 void Worker::run() {

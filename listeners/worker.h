@@ -67,6 +67,8 @@ class Worker {
   std::future<void> drain();
   // Ends everything that is left and the thread's loop.
   void stop();
+  // Waits for the end of the thread. Precondition: it was told to stop.
+  void join();
 
   // Memory has become scarce, or is not any more.
   void look_at_load();
