@@ -230,7 +230,7 @@ class Explainer {
   void ask_filter(const rules::HttpFilter& filter, const rules::FilteredRequest& request,
                   std::span<char> scratch) {
     using Place = rules::HttpFilter::Place;
-    Explanation::Filter& told = result_.filter.emplace();
+    FilterAnswers& told = result_.filter.emplace();
     told.name = *filter.settings().name;
     told.enforces = filter.enforces();
     told.looks_further = filter.body_bytes(Place::request_body) != 0 ||

@@ -33,6 +33,18 @@ struct Question {
   std::vector<std::string> headers;  // "Name: value"
 };
 
+// What the HTTP filter of the rule that allows a request says, check by check.
+struct FilterAnswers {
+  struct One {
+    rules::FilterCheck check{};
+    std::string objection;  // "": it passes
+  };
+  std::string name;  // "": it stands in the rule
+  bool enforces = true;
+  std::vector<One> checks;
+  bool looks_further = false;  // at the request's body, or at the response
+};
+
 struct Explanation {
   enum class Outcome : std::uint8_t {
     no_listener,  // nobody listens there: the connection is refused
@@ -62,18 +74,7 @@ struct Explanation {
   std::vector<rules::RuleTrace> rules;  // by rule; empty when they were not asked
   std::vector<rules::RuleTrace> rules_without_parameters;
 
-  // What the HTTP filter of the rule that allows it says, check by check.
-  struct Filter {
-    struct Answer {
-      rules::FilterCheck check{};
-      std::string objection;  // "": it passes
-    };
-    std::string name;  // "": it stands in the rule
-    bool enforces = true;
-    std::vector<Answer> checks;
-    bool looks_further = false;  // at the request's body, or at the response
-  };
-  std::optional<Filter> filter;
+  std::optional<FilterAnswers> filter;
   std::string near_miss;  // a public name that may have been meant; one sentence, "" for none
 
   std::string upstream_head;  // forwarded: with a request id of zeros

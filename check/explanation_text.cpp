@@ -185,7 +185,7 @@ std::string upstream_text(const Explanation& explanation, const Settings& settin
   return text;
 }
 
-std::string filter_text(const Explanation::Filter& filter) {
+std::string filter_text(const FilterAnswers& filter) {
   const bool objects = std::ranges::any_of(
       filter.checks, [](const auto& answer) { return !answer.objection.empty(); });
   std::string text =
@@ -201,7 +201,7 @@ std::string filter_text(const Explanation::Filter& filter) {
   return text;
 }
 
-void write_filter(JsonWriter& json, const Explanation::Filter& filter) {
+void write_filter(JsonWriter& json, const FilterAnswers& filter) {
   json.key("http_filter").begin_object();
   if (!filter.name.empty()) json.field("name", filter.name);
   json.field("mode", filter.enforces ? "enforce" : "report");

@@ -42,6 +42,7 @@ bool before_folded(std::string_view a, std::string_view b) {
 
 std::vector<std::string> sorted(const std::vector<Located<std::string>>& names) {
   std::vector<std::string> result;
+  result.reserve(names.size());
   for (const auto& name : names) result.push_back(lower(*name));
   std::ranges::sort(result);
   return result;

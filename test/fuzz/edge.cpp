@@ -175,6 +175,8 @@ void Edge::reload() {
   global->table = worker.configuration->table;
   global->flood = rules::FloodPolicy(global->settings(), {});
   global->certificates = worker.configuration->certificates;
+  snapshot->rule_counts = std::make_shared<RuleCounts>(global->settings(), 1, nullptr);
+  snapshot->requests_by_rule = snapshot->rule_counts->of(0);
   snapshot->global = std::move(global);
   snapshot->listeners.resize(1);
   for (const auto& target : targets_) target->retire();
@@ -204,7 +206,6 @@ Visit* Edge::visit() {
   auto [ours, theirs] = make_pair();
   visits_.push_back(std::make_unique<Visit>(std::move(ours)));
   connection_ended_ = false;
-  load_.add();
   connection_ = std::make_unique<ClientConnection>(
       loop().services, endpoint_, load_, FloodAccount(), std::move(theirs),
       SocketAddress{IpAddress::from_v4(0xc0000207), 40000},
