@@ -201,7 +201,7 @@ void check_out_of_the_pool(benchmark::State& state) {
                                              .bridging = settings::Bridging::http,
                                              .tls_policy = {},
                                              .limit = 1'000},
-                                   nullptr, open);
+                                   nullptr);
   std::vector<Descriptor> peers;
   for (int i = 0; i < state.range(0); ++i) {
     std::array<int, 2> fds{};
