@@ -97,7 +97,7 @@ std::string listeners_table(const std::vector<settings::Listener>& listeners) {
 std::string members_of(const std::string& network, const settings::Settings& settings) {
   const auto known = std::ranges::find_if(
       settings.networks, [&](const settings::Network& one) { return *one.name == network; });
-  const std::string ranges =
+  std::string ranges =
       known == settings.networks.end()
           ? ""
           : listed(known->ranges, [](const AddressRange& one) { return one.to_string(); });

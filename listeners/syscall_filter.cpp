@@ -111,6 +111,8 @@ class Filter {
           std::pair{SCMP_FLTATR_CTL_OPTIMIZE, std::uint32_t{2}}}) {
       if (error_ == 0) error_ = -::seccomp_attr_set(context_.get(), attribute, value);
     }
+    // Of all threads: ThreadSanitizer brings one along.
+    (void)::seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_TSYNC, 1);
     // Old kernels cannot log; they refuse all the same.
     if (logged) (void)::seccomp_attr_set(context_.get(), SCMP_FLTATR_CTL_LOG, 1);
     // No new privileges: said once, since prctl(2) is on the list for the names of threads alone.
