@@ -20,7 +20,8 @@ EDGE, MEMBERS, PORT = "192.168.1.2", ("192.168.1.105", "192.168.1.106"), 8080
 LISTENING = "127.0.0.1", 8000  # in the edge's namespace nobody else has it
 SIZE = 1 << 20
 
-# A member: answers at once, but for /slowly, of which a part comes and the rest never.
+# A member: answers at once, but for /slowly, of which a part comes and the rest never, and /drip,
+# whose rest comes byte by byte.
 MEMBER = """
 import http.server, sys, time
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -30,10 +31,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.path == "/slowly":
+        if self.path in ("/slowly", "/drip"):
             self.wfile.write(body[:1000])
             self.wfile.flush()
             print("halfway", flush=True)
+            while self.path == "/drip":
+                time.sleep(0.05)
+                self.wfile.write(b"x")
             time.sleep(600)
         self.wfile.write(body)
     def log_message(self, *_): pass
@@ -107,11 +111,11 @@ class Pool:
                 "-w", "\n%{http_code} %{size_download}", f"http://{LISTENING[0]}:{LISTENING[1]}{path}"]
 
     @contextlib.contextmanager
-    def halfway(self):
+    def halfway(self, path="/slowly"):
         """A response of which a part has come -> [curl's exit status], when it has ended."""
         found = []
         said = sum(member.text().count("halfway") for member in self.members)
-        asking = Process([*self.edge.words, *self.curl("/slowly")], self.folder / "curl.log")
+        asking = Process([*self.edge.words, *self.curl(path)], self.folder / "curl.log")
         try:
             until(lambda: sum(member.text().count("halfway") for member in self.members) > said,
                   "the member was not asked")
@@ -186,11 +190,13 @@ def test_a_black_hole_is_gone_round_by_the_other_member(pool):
     pool.nothing_remains()
 
 
-@pytest.mark.parametrize("verdict, said", [("drop", "timeout (idle)"),
-                                           ("reject with tcp reset", "timeout (idle)")])
-def test_an_answer_whose_way_is_lost_is_given_up_and_the_client_can_tell(pool, verdict, said):
-    """What we acknowledge does not arrive any more, and nothing comes."""
-    with pool.halfway() as ended:
+@pytest.mark.parametrize("path, verdict, said", [
+    # What comes next never does, or its acknowledgement is what the reset answers.
+    ("/slowly", "drop", "timeout (idle) in response_body"),
+    ("/drip", "reject with tcp reset", "upstream reset in response_body"),
+])
+def test_an_answer_whose_way_is_lost_is_given_up_and_the_client_can_tell(pool, path, verdict, said):
+    with pool.halfway(path) as ended:
         blocked = pool.blocked(MEMBERS[0], verdict)
         blocked.__enter__()
     blocked.__exit__(None, None, None)

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <utility>
 
 #include <boost/asio/io_context.hpp>
@@ -139,7 +140,11 @@ struct Edge::Loop {
 };
 
 Edge::Loop& Edge::loop() {
-  static auto* const made = new Loop;
+  static auto* const made = [] {
+    // As the program does: a write to a peer that has left is an error like others.
+    std::signal(SIGPIPE, SIG_IGN);
+    return new Loop;
+  }();
   return *made;
 }
 
