@@ -1,6 +1,7 @@
 #include "proxy/flood_table.h"
 
 #include <algorithm>
+#include <mutex>
 #include <tuple>
 
 namespace ocsproxy {
@@ -18,7 +19,7 @@ std::uint32_t open_of(std::uint64_t holder) {
 }
 std::uint32_t owner_of(std::uint64_t tag) { return static_cast<std::uint32_t>(tag & kCountMask); }
 
-// How often a place is looked for that others take first.
+// How often a place is looked for whose address comes back first.
 constexpr int kTries = 8;
 
 constexpr std::size_t kMinuteCounts = 3;
@@ -74,6 +75,8 @@ struct FloodHold::Set {
   };
   alignas(64) std::array<std::atomic<std::uint64_t>, FloodTable::kWays> holders{};
   std::array<Counts, FloodTable::kWays> counts;
+  // Of several threads that bring the same new address each could else take a place for it.
+  std::mutex taking_a_place;
 };
 
 FloodHold& FloodHold::operator=(FloodHold&& other) noexcept {
@@ -154,20 +157,35 @@ FloodTable::Place FloodTable::place_of(const IpAddress& client) const {
 FloodTable::Entered FloodTable::enter(const IpAddress& client, std::uint32_t minute,
                                       std::uint32_t limit) {
   const auto [set, tag] = place_of(client);
-  for (int i = 0; i < kTries; ++i) {
-    for (std::size_t way = 0; way < kWays; ++way) {
-      std::uint64_t holder = set.holders[way].load(kRelaxed);
-      while (tag_of(holder) == tag) {
-        if (open_of(holder) >= limit) return {.hold = {}, .full = true};
-        if (set.holders[way].compare_exchange_weak(holder, holder + 1, kRelaxed))
-          return {.hold = FloodHold(set, owner_of(tag), static_cast<std::uint8_t>(way))};
-      }
+  Entered entered = join(set, tag, limit);
+  if (entered.hold || entered.full) return entered;
+  const std::lock_guard alone(set.taking_a_place);
+  entered = join(set, tag, limit);
+  if (entered.hold || entered.full) return entered;
+  return take(set, tag, minute);
+}
+
+// By the entry that the address has; empty when it has none.
+FloodTable::Entered FloodTable::join(FloodHold::Set& set, std::uint64_t tag, std::uint32_t limit) {
+  for (std::size_t way = 0; way < kWays; ++way) {
+    std::uint64_t holder = set.holders[way].load(kRelaxed);
+    while (tag_of(holder) == tag) {
+      if (open_of(holder) >= limit) return {.hold = {}, .full = true};
+      if (set.holders[way].compare_exchange_weak(holder, holder + 1, kRelaxed))
+        return {.hold = FloodHold(set, owner_of(tag), static_cast<std::uint8_t>(way))};
     }
+  }
+  return {};
+}
+
+// A new entry; empty when all places have connections.
+FloodTable::Entered FloodTable::take(FloodHold::Set& set, std::uint64_t tag, std::uint32_t minute) {
+  for (int i = 0; i < kTries; ++i) {
     const int way = victim(set, minute);
     if (way < 0) break;
     std::atomic<std::uint64_t>& place = set.holders[static_cast<std::size_t>(way)];
     std::uint64_t holder = place.load(kRelaxed);
-    if (open_of(holder) != 0) continue;
+    if (open_of(holder) != 0) continue;  // its address is back meanwhile
     if (place.compare_exchange_strong(holder, tag << kTagShift | 1, kRelaxed)) {
       return {.hold = FloodHold(set, owner_of(tag), static_cast<std::uint8_t>(way)),
               .evicted = tag_of(holder) != 0};

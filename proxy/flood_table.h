@@ -10,11 +10,10 @@
 // connections as that takes, from as many addresses, the limits for one address are of no concern,
 // and to turn strangers away then would do the attacker's work.
 //
-// Relaxed atomics only. An entry's tag and its number of connections are one word, so an entry
-// cannot change hands under somebody who counts a connection in. The counts of a minute bear the
-// tag and the minute that they are of, and are zero for any other. Two workers that let in the same
-// new address at the same instant may make two entries of it: each is right about its own
-// connections, the first is the one that counts on, and the other is free when those have ended.
+// Relaxed atomics, and a lock of the set only to make an entry: an address has one, to however many
+// workers it comes first at the same instant. An entry's tag and its number of connections are one
+// word, so an entry cannot change hands under somebody who counts a connection in. The counts of a
+// minute bear the tag and the minute that they are of, and are zero for any other.
 #pragma once
 
 #include <array>
@@ -132,6 +131,8 @@ class FloodTable {
  private:
   struct Place;
   Place place_of(const IpAddress& client) const;
+  static Entered join(FloodHold::Set& set, std::uint64_t tag, std::uint32_t limit);
+  static Entered take(FloodHold::Set& set, std::uint64_t tag, std::uint32_t minute);
   static int victim(const FloodHold::Set& set, std::uint32_t minute);
 
   const HashKey key_;

@@ -324,6 +324,31 @@ TEST(FloodTable, NeverLetsInMoreThanTheLimitHoweverManyThreadsAsk) {
   EXPECT_EQ(requests, 10U);
 }
 
+TEST(FloodTable, AnAddressThatComesFirstToSeveralThreadsAtOnceHasOneEntry) {
+  constexpr std::uint32_t kAddresses = 5'000;
+  constexpr std::uint32_t kThreads = 4;
+  FloodTable table(kKey, 1 << 14);
+  std::array<std::vector<FloodHold>, kThreads> open;
+  std::atomic<std::uint32_t> arrived{0};
+  std::vector<std::thread> threads;
+  for (std::vector<FloodHold>& mine : open) {
+    threads.emplace_back([&] {
+      for (std::uint32_t i = 0; i < kAddresses; ++i) {
+        // All come to an address together.
+        arrived.fetch_add(1);
+        while (arrived.load() < (i + 1) * kThreads) std::this_thread::yield();
+        mine.push_back(table.enter(numbered(i), 1, 1).hold);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (std::uint32_t i = 0; i < kAddresses; ++i) {
+    std::uint32_t let_in = 0;
+    for (const std::vector<FloodHold>& mine : open) let_in += mine[i] ? 1 : 0;
+    ASSERT_EQ(let_in, 1U) << i;
+  }
+}
+
 TEST(FloodTable, CountsExactlyToTheLimitHoweverManyThreadsCount) {
   FloodTable table(kKey);
   FloodHold hold = table.enter(numbered(1), 1, kMany).hold;
