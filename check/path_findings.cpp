@@ -189,8 +189,8 @@ void check_regexes(const Rule& rule, Findings& findings) {
       findings.note("regex-needless", path.where, "no regex is needed for " + shown(path.external),
                     "write " + shown(*plain) + ": it is found faster, and can be proven about");
     }
-    const std::string begin = rules::literal_prefix(path.external);
-    if (!begin.empty() && begin.front() != '/') {
+    const rules::SplitPattern split = rules::split_pattern(path.external);
+    if (!split.literal.empty() && split.literal.front() != '/') {
       findings.warning("regex-without-slash", path.where,
                        shown(path.external) +
                            " matches no path: each begins with a slash, and the regex is for all "

@@ -3,7 +3,9 @@
 // 64 the search alone is measured.
 #include <array>
 #include <random>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -17,12 +19,16 @@ namespace {
 using namespace ocsproxy;
 using namespace ocsproxy::rules;
 
-enum Shape : int { kNames, kPaths, kAddresses, kWildcards, kRegexes, kMixed };
+// Of the two kinds of regexes, one has the same behind each directory, the other something else.
+enum Shape : int { kNames, kPaths, kAddresses, kWildcards, kRegexes, kMixed, kOwnRegexes };
 
 std::string address_text(std::uint32_t number) {
   // Every second address, so that no two ranges touch.
   return IpAddress::from_v4(0x0b000000 + number * 2).to_string();
 }
+
+// Of the same length for all, so that requests for many rules are no longer than those for few.
+std::string numeral(std::uint32_t number) { return std::to_string(1'000'000 + number); }
 
 settings::Rule make_rule(Shape shape, std::uint32_t number) {
   settings::Rule rule;
@@ -31,10 +37,10 @@ settings::Rule make_rule(Shape shape, std::uint32_t number) {
   source.text = "External";
   if (shape == kAddresses) source.range = AddressRange::parse(address_text(number));
   rule.from.push_back(source);
-  const std::string text = std::to_string(number);
+  const std::string text = numeral(number);
   const bool named = shape == kNames || shape == kMixed;
   std::string name = named ? "www" + text + ".contoso.com" : "www.contoso.com";
-  if (shape == kMixed) name = "www" + std::to_string(number / 10) + ".contoso.com";
+  if (shape == kMixed) name = "www" + numeral(number / 10) + ".contoso.com";
   if (shape == kWildcards) name = "*.site" + text + ".contoso.com";
   rule.public_names.push_back({name, {}});
   settings::Path path;
@@ -42,6 +48,10 @@ settings::Rule make_rule(Shape shape, std::uint32_t number) {
   if (shape == kRegexes) {
     path.kind = settings::Path::Kind::regex;
     path.external = "/department/app" + text + "/.*\\.aspx";
+  }
+  if (shape == kOwnRegexes) {
+    path.kind = settings::Path::Kind::regex;
+    path.external = "/department/app" + text + "/(v" + text + "/)?[a-z]+\\.(aspx|ashx)(/.*)?";
   }
   path.internal = path.external;
   rule.paths.push_back(path);
@@ -61,28 +71,48 @@ settings::Settings make_settings(Shape shape, std::uint32_t rules) {
   return settings;
 }
 
-// The words of a request for one of the rules; the table's Request holds views of them.
+// Requests for rules. Their words lie one behind the other, as if each had just been read: what the
+// table's own misses cost is the question.
 struct Words {
-  std::string name, path;
+  std::string_view name, path;
   ClientPosition client;
 };
+class Requests {
+ public:
+  void reserve(std::size_t count) { text_.reserve(count * 128); }
+  void add(const std::string& name, const std::string& path, ClientPosition client) {
+    if (text_.capacity() - text_.size() < name.size() + path.size())
+      throw std::length_error("text");
+    all_.push_back({keep(name), keep(path), client});
+  }
+  std::size_t size() const { return all_.size(); }
+  const Words& operator[](std::size_t i) const { return all_[i]; }
 
-std::vector<Words> make_requests(Shape shape, std::uint32_t rules, std::size_t count,
-                                 const RuleTable& table) {
+ private:
+  std::string_view keep(const std::string& words) {
+    text_ += words;
+    return std::string_view(text_).substr(text_.size() - words.size());
+  }
+  std::string text_;
+  std::vector<Words> all_;
+};
+
+Requests make_requests(Shape shape, std::uint32_t rules, std::size_t count,
+                       const RuleTable& table) {
   std::mt19937 random(1);
-  std::vector<Words> requests;
+  Requests requests;
+  requests.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint32_t number = random() % rules;
-    const std::string text = std::to_string(number);
-    Words words;
-    words.name = "www.contoso.com";
-    if (shape == kNames) words.name = "www" + text + ".contoso.com";
-    if (shape == kMixed) words.name = "www" + std::to_string(number / 10) + ".contoso.com";
-    if (shape == kWildcards) words.name = "host.site" + text + ".contoso.com";
-    words.path = "/department/app" + text + "/default.aspx";
-    words.client = table.locate(
-        IpAddress::parse(shape == kAddresses ? address_text(number) : "198.51.100.7").value());
-    requests.push_back(std::move(words));
+    const std::string text = numeral(number);
+    std::string name = "www.contoso.com";
+    if (shape == kNames) name = "www" + text + ".contoso.com";
+    if (shape == kMixed) name = "www" + numeral(number / 10) + ".contoso.com";
+    if (shape == kWildcards) name = "host.site" + text + ".contoso.com";
+    requests.add(
+        name, "/department/app" + text + "/default.aspx",
+        table.locate(
+            IpAddress::parse(shape == kAddresses ? address_text(number) : "198.51.100.7").value()));
   }
   return requests;
 }
@@ -93,7 +123,7 @@ void decide(benchmark::State& state) {
   const settings::Settings settings = make_settings(shape, rules);
   Findings findings;
   const auto table = RuleTable::compile(settings, {}, findings);
-  const std::vector<Words> requests =
+  const Requests requests =
       make_requests(shape, rules, static_cast<std::size_t>(state.range(2)), *table);
   std::size_t i = 0;
   for (auto _ : state) {
@@ -174,7 +204,7 @@ void filter_head(benchmark::State& state) {
 BENCHMARK(filter_head)->ArgName("signatures")->Arg(0)->Arg(1)->Arg(50);
 BENCHMARK(decide)
     ->ArgNames({"shape", "rules", "requests"})
-    ->ArgsProduct({{kNames, kPaths, kAddresses, kWildcards, kRegexes, kMixed},
+    ->ArgsProduct({{kNames, kPaths, kAddresses, kWildcards, kRegexes, kMixed, kOwnRegexes},
                    {10, 1'000, 100'000},
                    {64, 4096}});
 BENCHMARK(compile)

@@ -25,6 +25,7 @@
 #include <re2/re2.h>
 
 #include "rules/address_atoms.h"
+#include "rules/path_automaton.h"
 #include "rules/rule_forms.h"
 #include "rules/rule_table.h"
 
@@ -89,12 +90,6 @@ struct MethodGroup {
   AddressChoice choice;
 };
 
-struct RegexGroup {
-  EntryId lowest = kNoEntry;  // of all methods
-  std::uint32_t regex = 0;    // index into CompiledPolicy::regexes
-  Run methods;                // into method_groups
-};
-
 // A key in lower case: inside the record when it is short, else in CompiledPolicy::text.
 template <std::size_t kInside>
 struct Key {
@@ -114,6 +109,19 @@ struct Key {
     }
   }
 };
+
+// One regex in one node.
+struct alignas(64) RegexGroup {
+  EntryId lowest = kNoEntry;        // of all methods
+  std::uint32_t regex = 0;          // index into CompiledPolicy::regexes
+  std::uint32_t automaton = kNone;  // in CompiledPolicy::automata, for what lies between; or kNone
+  Run methods;                      // into method_groups; or none: `begin` is the set of `lowest`
+  std::uint16_t node_size = 0;      // the path of the node
+  std::uint16_t prefix_size = 0;    // what has to come next in the path, the first part of the key
+  std::uint16_t suffix_size = 0;    // what the path has to end with, the other part
+  Key<24> key;
+};
+static_assert(sizeof(RegexGroup) == 64);
 
 // One entry under one path of one bucket for one method.
 struct Record {
@@ -143,12 +151,12 @@ struct Branch {
 // One path below one bucket: what is published as exactly it, and as it and all below. The path is
 // without a "/" at its end unless the rule wrote "/file/"; "" is the root of "/*".
 struct alignas(64) PathNode {
-  enum class Kind : std::uint8_t { exact, prefix, branch };
+  enum class Kind : std::uint8_t { exact, prefix, regex, branch };
   EntryId lowest = kNoEntry;
   std::uint32_t bucket = 0;
   std::uint32_t key_size = 0;
-  // exact and prefix: one entry, `lowest`, for every method, and `index` is its set. branch:
-  // `index` is into CompiledPolicy::branches.
+  // exact and prefix: one entry, `lowest`, for every method, and `index` is its set. regex and
+  // branch: `index` is into CompiledPolicy::regex_groups or branches.
   std::uint32_t index = 0;
   Kind kind = Kind::branch;
   Key<36> key;
@@ -232,6 +240,7 @@ struct CompiledPolicy {
   std::vector<Branch> branches;
   std::vector<RegexGroup> regex_groups;
   std::vector<std::unique_ptr<re2::RE2>> regexes;
+  PathAutomata automata;
 
   // By which method and from where.
   std::vector<std::string> methods;  // sorted

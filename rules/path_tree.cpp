@@ -1,18 +1,30 @@
 #include "rules/path_tree.h"
 
 #include <algorithm>
+#include <optional>
+#include <unordered_map>
 
 #include "rules/address_choice.h"
+#include "rules/regex_prefix.h"
 
 namespace ocsproxy::rules {
 namespace {
+
+// Of a pattern; a longer one is for RE2 as a whole.
+constexpr std::size_t kMostLiteral = 65535;
+
+// A regex as a RegexGroup has it.
+struct RegexParts {
+  std::string prefix, suffix;
+  std::uint32_t automaton = kNone;
+};
 
 // Runs once over the sorted records: each node's stand together, in it each way's, in it each
 // method's.
 class Builder {
  public:
   Builder(CompiledPolicy& policy, std::vector<Bucket>& buckets)
-      : policy_(policy), records_(policy.records), buckets_(buckets) {}
+      : policy_(policy), records_(policy.records), buckets_(buckets), automata_(policy.automata) {}
 
   void run() {
     for (auto begin = records_.cbegin(); begin != records_.cend();) begin = add_node(begin);
@@ -42,7 +54,8 @@ class Builder {
       node.lowest = std::min(node.lowest, lowest);
       if (kind.way == Way::exact) branch.exact = methods;
       if (kind.way == Way::prefix) branch.prefix = methods;
-      if (kind.way == Way::regex) regexes.push_back({lowest, kind.regex, methods});
+      if (kind.way == Way::regex && lowest != kNoEntry)
+        regexes.push_back(regex_group(kind, lowest, methods));
     }
     std::sort(regexes.begin(), regexes.end(),
               [](const RegexGroup& a, const RegexGroup& b) { return a.lowest < b.lowest; });
@@ -55,10 +68,55 @@ class Builder {
     return at;
   }
 
+  RegexGroup regex_group(const Record& record, EntryId lowest, Run methods) {
+    RegexGroup group;
+    group.lowest = lowest;
+    group.regex = record.regex;
+    group.methods = methods;
+    if (methods.count == 1) {
+      const MethodGroup& only = policy_.method_groups[methods.begin];
+      if (only.method == kAnyMethod && only.choice.kind == AddressChoice::Kind::single)
+        group.methods = {only.choice.begin, 0};
+    }
+    const std::size_t above = policy_.path_keys[record.path].size();
+    const RegexParts& parts = parts_of(record.regex);
+    if (parts.prefix.size() + parts.suffix.size() > kMostLiteral) return group;  // RE2 alone
+    group.node_size = static_cast<std::uint16_t>(above);
+    group.prefix_size = static_cast<std::uint16_t>(parts.prefix.size() - above);
+    group.suffix_size = static_cast<std::uint16_t>(parts.suffix.size());
+    group.key.set(parts.prefix.substr(above) + parts.suffix, policy_.text);
+    group.automaton = parts.automaton;
+    return group;
+  }
+
+  // The same for a regex in however many nodes it stands.
+  const RegexParts& parts_of(std::uint32_t regex) {
+    const auto [known, is_new] = parts_.try_emplace(regex);
+    RegexParts& parts = known->second;
+    if (!is_new) return parts;
+    const SplitPattern split = split_pattern(policy_.regexes[regex]->pattern());
+    parts.prefix = split.literal;
+    // Behind a literal no "^" can hold; at the start of a pattern it says nothing.
+    if (!split.literal.empty() && split.rest.starts_with('^')) return parts;
+    std::optional<PathAutomaton> read = read_path_automaton(split.rest);
+    if (!read) return parts;
+    std::string suffix = take_literal_suffix(*read);
+    if (const auto number = automata_.add(*read)) {
+      parts.automaton = *number;
+      parts.suffix = std::move(suffix);
+    }
+    return parts;
+  }
+
   // Puts what is one entry for every method into the node itself.
   void set_content(PathNode& node, const Branch& branch) {
     const bool exact = branch.prefix.count == 0;
     const Run& only = exact ? branch.exact : branch.prefix;
+    if (branch.exact.count + branch.prefix.count == 0 && branch.regexes.count == 1) {
+      node.kind = PathNode::Kind::regex;
+      node.index = branch.regexes.begin;
+      return;
+    }
     if (branch.exact.count + branch.prefix.count == 1 && branch.regexes.count == 0) {
       const MethodGroup& group = policy_.method_groups[only.begin];
       if (group.method == kAnyMethod && group.choice.kind == AddressChoice::Kind::single) {
@@ -107,6 +165,8 @@ class Builder {
   CompiledPolicy& policy_;
   const Records& records_;
   std::vector<Bucket>& buckets_;
+  PathAutomataBuilder automata_;
+  std::unordered_map<std::uint32_t, RegexParts> parts_;  // by regex
 };
 
 }  // namespace

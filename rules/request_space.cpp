@@ -272,7 +272,8 @@ RequestSpace::RequestSpace(std::vector<Policy> policies)
     }
     first_atoms.push_back(atoms_.size());
     auto& prefixes = regex_prefixes_.emplace_back();
-    for (const auto& regex : table.regexes) prefixes.push_back(literal_prefix(regex->pattern()));
+    for (const auto& regex : table.regexes)
+      prefixes.push_back(split_pattern(regex->pattern()).literal);
     auto& first_records = first_records_.emplace_back();
     for (std::uint32_t i = 0; i < size32(table.records); ++i) {
       while (first_records.size() <= table.records[i].bucket) first_records.push_back(i);

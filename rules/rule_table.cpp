@@ -66,6 +66,8 @@ class Search {
     if (node.lowest >= best_) return;
     if (node.kind == PathNode::Kind::branch) {
       visit_branch(policy_.branches[node.index], whole);
+    } else if (node.kind == PathNode::Kind::regex) {
+      visit_regex(policy_.regex_groups[node.index]);
     } else if ((whole || node.kind == PathNode::Kind::prefix) && is_from(node.index)) {
       best_ = node.lowest;
     }
@@ -77,16 +79,34 @@ class Search {
     for (std::uint32_t i = 0; i < branch.regexes.count; ++i) {
       const RegexGroup& group = policy_.regex_groups[branch.regexes.begin + i];
       if (group.lowest >= best_) return;
-      const EntryId entry = lowest(group.methods);
-      // The regex last: it is the only part that costs more than a look.
-      if (entry < best_ && matches(*policy_.regexes[group.regex])) best_ = entry;
+      visit_regex(group);
     }
+  }
+
+  void visit_regex(const RegexGroup& group) {
+    const bool single = group.methods.count == 0;
+    if (single && !is_from(group.methods.begin)) return;
+    const EntryId entry = single ? group.lowest : lowest(group.methods);
+    // The regex last: it is the only part that costs more than a look.
+    if (entry < best_ && matches(group)) best_ = entry;
   }
 
   bool is_from(std::uint32_t set) const { return policy_.sets.contains(set, request_.client.atom); }
 
-  bool matches(const re2::RE2& regex) const {
-    return re2::RE2::FullMatch(re2::StringPiece(path_.data(), path_.size()), regex);
+  bool matches(const RegexGroup& group) const {
+    // The node's own path is the beginning of ours, or we were not here.
+    std::string_view rest = path_.substr(group.node_size);
+    const std::size_t around = std::size_t{group.prefix_size} + group.suffix_size;
+    if (rest.size() < around) return false;
+    const std::string_view key = group.key.view(around, policy_.text);
+    if (!equals_folded(rest.substr(0, group.prefix_size), key.substr(0, group.prefix_size)) ||
+        !equals_folded(rest.substr(rest.size() - group.suffix_size), key.substr(group.prefix_size)))
+      return false;
+    rest = rest.substr(group.prefix_size, rest.size() - around);
+    if (group.automaton != kNone && rest.size() <= PathAutomata::kLongestText)
+      return policy_.automata.matches(group.automaton, rest);
+    return re2::RE2::FullMatch(re2::StringPiece(path_.data(), path_.size()),
+                               *policy_.regexes[group.regex]);
   }
 
   // The lowest entry of the groups for this method and address, if it is below the best so far.

@@ -88,8 +88,9 @@ class RuleTable {
   bool serves(std::uint32_t listener, ClientPosition client) const;
 
   // Thread-safe, no allocation, no lock. Judges `path` with and without ;parameters: a deny on
-  // either wins, the implicit deny too. (Regex paths: RE2 fills a bounded cache of its own on first
-  // use and takes a shared lock on it; a regex runs only where its rule could still win.)
+  // either wins, the implicit deny too. (A regex runs only where its rule could still win. For what
+  // rules/path_automaton.h does not understand, and for long paths, RE2 runs: it fills a bounded
+  // cache of its own on first use and takes a shared lock on it.)
   Decision decide(const Request& request) const;
 
   // For each rule of the settings what it says to the request, whose path is taken as it is:
