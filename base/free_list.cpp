@@ -22,6 +22,8 @@ constexpr std::uint32_t kNoClass = 0xffffffff;
 // How many bytes of a class one thread keeps at most; what is released above goes back to malloc.
 constexpr std::size_t kKeptBytes = 8u << 20;
 constexpr std::uint32_t kKeptBlocks = 4096;
+// And how many it keeps although nobody uses them.
+constexpr std::size_t kAlwaysKeptBytes = 64u << 10;
 
 // Four classes to a power of two from 32 bytes on, so that at most a fifth is wasted:
 // 32, 40, 48, 56, 64, 80, 96, ... up to 128 KiB.
@@ -66,21 +68,27 @@ struct Block {
 struct ThreadLists {
   Block* head[kClasses];
   std::uint32_t count[kClasses];
+  std::uint32_t least[kClasses];  // of `count`, since trim_unused
   std::uint64_t system_calls;
   bool guarded;  // the thread's end gives the blocks back
   bool closed;   // it has
 };
 constinit thread_local ThreadLists mine{};
 
+void give_back(std::uint32_t index, std::uint32_t blocks) noexcept {
+  Block*& first = mine.head[index];
+  mine.count[index] -= blocks;
+  for (; blocks > 0; --blocks) {
+    Block* const next = first->next;
+    std::free(reinterpret_cast<char*>(first) - sizeof(Header));
+    first = next;
+  }
+}
+
 void give_all_back() noexcept {
   for (std::uint32_t index = 0; index < kClasses; ++index) {
-    Block*& first = mine.head[index];
-    while (first != nullptr) {
-      Block* const next = first->next;
-      std::free(reinterpret_cast<char*>(first) - sizeof(Header));
-      first = next;
-    }
-    mine.count[index] = 0;
+    give_back(index, mine.count[index]);
+    mine.least[index] = 0;
   }
 }
 
@@ -116,7 +124,7 @@ void* allocate(std::size_t size) noexcept {
   const std::uint32_t index = class_of(size);
   if (Block* const block = mine.head[index]; block != nullptr) {
     mine.head[index] = block->next;
-    --mine.count[index];
+    mine.least[index] = std::min(mine.least[index], --mine.count[index]);
     return block;
   }
   ++mine.system_calls;
@@ -154,6 +162,18 @@ void* reallocate(void* block, std::size_t size) noexcept {
 }
 
 void trim() noexcept { give_all_back(); }
+
+std::size_t trim_unused() noexcept {
+  std::size_t bytes = 0;
+  for (std::uint32_t index = 0; index < kClasses; ++index) {
+    const auto kept = static_cast<std::uint32_t>(kAlwaysKeptBytes / class_size(index));
+    const std::uint32_t unused = mine.least[index] > kept ? mine.least[index] - kept : 0;
+    give_back(index, unused);
+    bytes += unused * class_size(index);
+    mine.least[index] = mine.count[index];
+  }
+  return bytes;
+}
 
 std::uint64_t system_calls() noexcept { return mine.system_calls; }
 

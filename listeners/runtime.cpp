@@ -24,6 +24,10 @@ using std::chrono::steady_clock;
 constexpr milliseconds kHousekeeping{1'000};
 constexpr milliseconds kWhenBusy{100};
 constexpr auto kLoadSaidEvery = std::chrono::seconds(10);
+// What no connection used for so long goes back to the system.
+constexpr auto kMemoryGivenBackEvery = std::chrono::seconds(5);
+// malloc is asked for it only where it is worth that its arenas are locked meanwhile.
+constexpr std::uint64_t kWorthGivingBack = 4u << 20;
 constexpr auto kExpiryEvery = std::chrono::hours(12);
 
 // A name that no other proxy has, so that a foreign "ocsproxy" in Via is not taken for ourselves.
@@ -121,6 +125,7 @@ int Runtime::run() {
     }
     if (!snapshot_) continue;
     watch_load();
+    give_memory_back_when_due();
     rotate_tickets_when_due();
     warn_of_expiry_when_due();
   }
@@ -282,6 +287,18 @@ void Runtime::watch_load() {
   load_said_ = steady_clock::now();
   log_.warning("overload: " + std::string(what_is_done(peak)) +
                (now < peak ? " for a moment; now " : ": ") + load_.describe());
+}
+
+// After a flood of connections, what was theirs.
+void Runtime::give_memory_back_when_due() {
+  if (steady_clock::now() - memory_given_back_ < kMemoryGivenBackEvery) return;
+  memory_given_back_ = steady_clock::now();
+  std::uint64_t bytes = 0;
+  for (const auto& worker : workers_) {
+    bytes += worker->take_given_back();
+    worker->give_memory_back();
+  }
+  if (bytes >= kWorthGivingBack) (void)::malloc_trim(0);
 }
 
 void Runtime::rotate_tickets_when_due() {

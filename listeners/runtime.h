@@ -48,6 +48,7 @@ class Runtime {
   void switch_log(Descriptor access_log, settings::AccessLog::Format format);
   void set_budget(const settings::ProcessLimits& limits);
   void watch_load();
+  void give_memory_back_when_due();
   void rotate_tickets_when_due();
   void warn_of_expiry_when_due();
   // True when the process may end.
@@ -70,6 +71,7 @@ class Runtime {
   std::chrono::steady_clock::time_point expiry_looked_at_;
   std::chrono::steady_clock::time_point load_said_;
   bool was_loaded_ = false;
+  std::chrono::steady_clock::time_point memory_given_back_;
   std::shared_ptr<const Snapshot> snapshot_;
   std::shared_ptr<RuleCounts> rule_counts_;
   std::uint64_t generation_ = 0;

@@ -354,6 +354,11 @@ void Worker::look_at_load() {
   });
 }
 
+void Worker::give_memory_back() {
+  reactor_.post(
+      [this] { given_back_.fetch_add(free_list::trim_unused(), std::memory_order_relaxed); });
+}
+
 void Worker::note_load() {
   services_.level = load_.level();
   services_.starving = services_.level == LoadLevel::refusing && load_.starving();

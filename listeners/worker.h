@@ -3,6 +3,7 @@
 // posting.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <future>
 #include <list>
@@ -72,6 +73,10 @@ class Worker {
 
   // Memory has become scarce, or is not any more.
   void look_at_load();
+  // Gives back what the worker keeps for connections that it does not have any more.
+  void give_memory_back();
+  // How many bytes it gave since this was last asked. Any thread.
+  std::uint64_t take_given_back() { return given_back_.exchange(0, std::memory_order_relaxed); }
 
   const Counters& counters() const { return counters_; }
 
@@ -105,6 +110,7 @@ class Worker {
   const std::uint32_t workers_;  // how many there are
   const Log& log_;
   Counters counters_;
+  std::atomic<std::uint64_t> given_back_{0};
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   Library library_;

@@ -59,6 +59,25 @@ TEST(FreeList, gives_all_that_nobody_uses_back_to_the_system) {
   free_list::release(used);
 }
 
+TEST(FreeList, gives_back_what_nobody_used_since_it_was_last_asked_but_for_a_little) {
+  constexpr std::size_t kSize = 4'096, kMany = 1'000, kKept = 16;
+  const auto use = [](std::size_t count) {
+    std::vector<void*> blocks;
+    for (std::size_t i = 0; i < count; ++i) blocks.push_back(free_list::allocate(kSize));
+    for (void* const block : blocks) free_list::release(block);
+  };
+  free_list::trim();
+  use(kMany);
+  EXPECT_EQ(free_list::trim_unused(), 0U);  // all were in use
+  use(kMany / 2);
+  EXPECT_EQ(free_list::trim_unused(), (kMany / 2 - kKept) * kSize);
+  EXPECT_EQ(free_list::trim_unused(), kMany / 2 * kSize);
+  EXPECT_EQ(free_list::trim_unused(), 0U);
+  const std::uint64_t before = free_list::system_calls();
+  use(kKept);
+  EXPECT_EQ(free_list::system_calls(), before);
+}
+
 TEST(FreeList, asks_the_system_for_nothing_that_came_back) {
   const auto use_all = [] {
     std::vector<void*> blocks;

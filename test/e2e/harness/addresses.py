@@ -21,6 +21,15 @@ def free_port(address):
         return probe.getsockname()[1]
 
 
+def established(address):
+    """How many connections to `address`, a (host, port) of IPv4, its server has."""
+    host, port = address
+    local = f"{socket.inet_aton(host)[::-1].hex().upper()}:{port:04X}"
+    with open("/proc/net/tcp", encoding="ascii") as table:
+        rows = [line.split() for line in table.readlines()[1:]]
+    return sum(row[1] == local and row[3] == "01" for row in rows)
+
+
 def refused_port(address):
     """A port where nobody listens, and nobody will: the socket stays bound as long as it is kept."""
     keeper = socket.socket()
