@@ -1,4 +1,5 @@
 """Flood mitigation: what one address may do, what it is told, and that others do not notice."""
+import concurrent.futures
 import contextlib
 import itertools
 import time
@@ -9,7 +10,7 @@ from harness.addresses import free_port, own_address
 from harness.client import Client, trusting
 from harness.configuration import PUBLIC_NAME, allow, deny, listener
 from harness.origin import Origin, answering
-from harness.proxy import Proxy
+from harness.proxy import SANITIZED, Proxy
 from harness.waiting import until
 
 pytestmark = pytest.mark.concurrency
@@ -309,3 +310,37 @@ def test_events_are_bounded_however_many_addresses_there_are(edge):
     events = edge.events()[before:]
     assert len(events) == 21
     assert "more addresses than 20 are over a limit in this minute" in events[-1]
+
+
+def _burst(edge, source, count):
+    """`count` denied requests at once -> how many answers were 403, how many 429."""
+    request = b"GET /closed/door HTTP/1.1\r\nHost: www.example.test\r\n"
+    with edge.client(source) as client:
+        client.send((request + b"\r\n") * (count - 1) + request + b"Connection: close\r\n\r\n")
+        came = client.rest()
+    return came.count(b"HTTP/1.1 403 "), came.count(b"HTTP/1.1 429 ")
+
+
+@pytest.mark.slow
+def test_a_flood_from_thousands_of_addresses_is_held_to_the_limit_of_each_in_bounded_memory(edge):
+    crowd = [stranger() for _ in range(1_000 if SANITIZED else 10_000)]
+    edge = edge(limits(requests_per_minute=60), rules=[deny("/closed/*")])
+    _burst(edge, stranger(), 62)
+    resident, begun = edge.proxy.resident_kib(), minute()
+
+    def some(mine):
+        for source in mine:
+            before = minute()
+            seen = _burst(edge, source, 62)
+            assert sum(seen) == 62
+            assert seen == (60, 2) if minute() == before else seen[0] >= 60
+
+    with edge.client(stranger()) as friend, concurrent.futures.ThreadPoolExecutor(4) as pool:
+        for _ in pool.map(some, [crowd[part::20] for part in range(20)]):
+            assert friend.get().status == 200
+    minutes = minute() - begun + 1
+    assert len(edge.site.requests) == 20, "what is refused reached the site"
+    assert 1 <= len(edge.events()) <= 21 * minutes
+    if not SANITIZED:
+        # The table is 9 MiB, of which only what was looked at is in memory.
+        assert edge.proxy.resident_kib() - resident < 16 * 1024
