@@ -17,9 +17,9 @@ void* reallocate(void* block, std::size_t size) noexcept;
 
 // Gives back to the system what the calling thread keeps and nobody uses.
 void trim() noexcept;
-// The same of what nobody has used since this was last called, but for a little of each size. Called
-// now and then, it ends what a flood has left behind, and what the steady state uses stays. Returns
-// how many bytes went back.
+// The same of what nobody has used since this was last called, but for a little of each size.
+// Called now and then, it ends what a flood has left behind, and what the steady state uses stays.
+// Returns how many bytes went back.
 std::size_t trim_unused() noexcept;
 
 // How often the calling thread had to ask the system allocator since it started: a test holds the
