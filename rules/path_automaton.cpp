@@ -19,16 +19,19 @@ void for_each(Positions set, const Visit& visit) {
   for (; set != 0; set &= set - 1) visit(static_cast<std::size_t>(std::countr_zero(set)));
 }
 
+std::size_t byte_of(char c) { return static_cast<unsigned char>(c); }
+ByteSet set_of(char c) { return ByteSet().set(byte_of(c)); }
+
 ByteSet range_of(char first, char last) {
   ByteSet set;
-  for (int c = first; c <= last; ++c) set.set(static_cast<std::size_t>(c));
+  for (std::size_t byte = byte_of(first); byte <= byte_of(last); ++byte) set.set(byte);
   return set;
 }
 
 ByteSet without_case(ByteSet set) {
   for (char c = 'a'; c <= 'z'; ++c) {
-    const auto small = static_cast<std::size_t>(c);
-    const auto large = small - ('a' - 'A');
+    const std::size_t small = byte_of(c);
+    const std::size_t large = small - ('a' - 'A');
     const bool either = set.test(small) || set.test(large);
     set.set(small, either).set(large, either);
   }
@@ -43,11 +46,10 @@ std::optional<ByteSet> class_of_escape(char c) {
       set = range_of('0', '9');
       break;
     case 'w':
-      set = range_of('0', '9') | range_of('a', 'z') | range_of('A', 'Z') | ByteSet().set('_');
+      set = range_of('0', '9') | range_of('a', 'z') | range_of('A', 'Z') | set_of('_');
       break;
     case 's':
-      for (const char space : {'\t', '\n', '\f', '\r', ' '})
-        set.set(static_cast<std::size_t>(space));
+      for (const char space : {'\t', '\n', '\f', '\r', ' '}) set.set(byte_of(space));
       break;
     default:
       return std::nullopt;
@@ -208,7 +210,7 @@ class Reader {
       case '[':
         return bracket();
       case '.':
-        return one_of(~ByteSet().set('\n'));
+        return one_of(~set_of('\n'));
       case '\\': {
         const char escaped = next();
         if (const auto set = class_of_escape(escaped)) return one_of(*set);
@@ -249,7 +251,7 @@ class Reader {
         const char escaped = next();
         const auto named = class_of_escape(escaped);
         if (!named && !is_punctuation(escaped)) return fail();
-        set |= named ? *named : ByteSet().set(static_cast<std::size_t>(escaped));
+        set |= named ? *named : set_of(escaped);
         if (at('-') && !rest_.starts_with("-]")) return fail();
       } else if (at('-') && !rest_.starts_with("-]")) {
         next();
@@ -257,7 +259,7 @@ class Reader {
         if (!is_word(last) || last < begin) return fail();
         set |= range_of(begin, last);
       } else {
-        set.set(static_cast<std::size_t>(begin));
+        set.set(byte_of(begin));
       }
     }
     (void)take("]");
@@ -265,7 +267,7 @@ class Reader {
     return one_of(negated ? ~set : set);
   }
 
-  Part one(char c) { return one_of(without_case(ByteSet().set(static_cast<std::size_t>(c)))); }
+  Part one(char c) { return one_of(without_case(set_of(c))); }
 
   Part one_of(const ByteSet& set) {
     if (automaton_.sets.size() == PathAutomaton::kMaxPositions) return fail();
@@ -299,7 +301,7 @@ std::string take_literal_suffix(PathAutomaton& automaton) {
       if (set.test(byte)) c = static_cast<char>(byte);  // of a letter the small one
     }
     if (automaton.last != bit(last) || automaton.follow[last] != 0) break;
-    if (set != without_case(ByteSet().set(static_cast<std::size_t>(c)))) break;
+    if (set != without_case(set_of(c))) break;
     // Whatever came before the last character now comes last.
     automaton.last = 0;
     for (std::size_t i = 0; i < last; ++i) {
