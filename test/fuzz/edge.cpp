@@ -45,6 +45,30 @@ rules:
     to: {site: pool.example.internal, address: 192.0.2.200, port: 8080, limits: {connections: 1}}
     bridging: http
     delegation: none
+  - name: Filtered
+    action: allow
+    listener: Edge
+    from: [External]
+    public_names: [filtered.example.test]
+    paths: ["/*"]
+    to: {site: pool.example.internal, address: 192.0.2.200, port: 8080}
+    bridging: http
+    http_filter:
+      max_header_length: 400
+      max_query_length: 40
+      max_payload_length: 100
+      block_windows_executables: true
+      extensions: {deny: [.exe]}
+      request_headers: {deny: [X-Bad]}
+      response_headers: {deny: [X-Powered-By]}
+      server_header: strip
+      via_header: {replace: edge}
+      signatures:
+        - {name: Url, in: url, pattern: attack}
+        - {name: Head, in: request_headers, pattern: '^x-evil:.*1$'}
+        - {name: Answer, in: response_headers, pattern: 'x-secret: '}
+        - {name: Upload, in: request_body, first: 20, pattern: '<script'}
+        - {name: Download, in: response_body, first: 20, pattern: 'root:.*:0:'}
 )";
 
 std::shared_ptr<const Snapshot> make_snapshot() {
