@@ -230,7 +230,7 @@ def towards(folder, pki):
 def refused(curl, proxy, origin, sentence):
     answer = curl("/")
     assert answer.status == 502, answer
-    for secret in (configuration.SITE, "certificate", "127.0.0.1", "fe1"):
+    for secret in (configuration.SITE, "certificate", "127.0.0.1", "fe1."):
         assert secret.encode() not in answer.body, "the page tells what is behind the proxy"
     assert not origin.requests, "a request left before the site was verified"
     until(lambda: sentence in proxy.log(), lambda: f"{sentence!r} is not in:\n{proxy.log()}")
