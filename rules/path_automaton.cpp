@@ -19,15 +19,6 @@ void for_each(Positions set, const Visit& visit) {
   for (; set != 0; set &= set - 1) visit(static_cast<std::size_t>(std::countr_zero(set)));
 }
 
-std::size_t byte_of(char c) { return static_cast<unsigned char>(c); }
-ByteSet set_of(char c) { return ByteSet().set(byte_of(c)); }
-
-ByteSet range_of(char first, char last) {
-  ByteSet set;
-  for (std::size_t byte = byte_of(first); byte <= byte_of(last); ++byte) set.set(byte);
-  return set;
-}
-
 ByteSet without_case(ByteSet set) {
   for (char c = 'a'; c <= 'z'; ++c) {
     const std::size_t small = byte_of(c);
@@ -36,25 +27,6 @@ ByteSet without_case(ByteSet set) {
     set.set(small, either).set(large, either);
   }
   return set;
-}
-
-// \d, \w, \s and their opposites.
-std::optional<ByteSet> class_of_escape(char c) {
-  ByteSet set;
-  switch (to_lower(c)) {
-    case 'd':
-      set = range_of('0', '9');
-      break;
-    case 'w':
-      set = range_of('0', '9') | range_of('a', 'z') | range_of('A', 'Z') | set_of('_');
-      break;
-    case 's':
-      for (const char space : {'\t', '\n', '\f', '\r', ' '}) set.set(byte_of(space));
-      break;
-    default:
-      return std::nullopt;
-  }
-  return c == to_lower(c) ? set : ~set;
 }
 
 bool is_ascii(char c) { return static_cast<unsigned char>(c) < 0x80; }

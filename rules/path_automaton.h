@@ -10,7 +10,6 @@
 #pragma once
 
 #include <array>
-#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -19,17 +18,16 @@
 #include <string_view>
 #include <vector>
 
-namespace ocsproxy::rules {
+#include "rules/byte_set.h"
 
-// By byte. Those of letters have both cases.
-using ByteSet = std::bitset<256>;
+namespace ocsproxy::rules {
 
 // What a pattern's text says, before it is packed.
 struct PathAutomaton {
   static constexpr std::size_t kMaxPositions = 62;
   using Positions = std::uint64_t;  // a bit each
 
-  std::vector<ByteSet> sets;  // what stands at each position
+  std::vector<ByteSet> sets;  // what stands at each position, letters in both cases
   std::array<Positions, kMaxPositions> follow{};
   Positions first = 0;
   Positions last = 0;

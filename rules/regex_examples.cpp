@@ -1,18 +1,16 @@
 #include "rules/regex_examples.h"
 
 #include <algorithm>
-#include <bitset>
 #include <charconv>
 #include <string_view>
 
-#include "base/text.h"
+#include "rules/byte_set.h"
 #include "rules/canonical_target.h"
 
 namespace ocsproxy::rules {
 namespace {
 
 using Texts = std::vector<std::string>;
-using CharSet = std::bitset<128>;
 
 constexpr std::size_t kMostTexts = 24;     // of a part of a pattern
 constexpr std::size_t kLongestText = 512;  // longer ones are given up
@@ -22,50 +20,13 @@ constexpr int kDeepest = 100;              // groups in groups
 constexpr std::string_view kLiked =
     "axb1-_.~ABCDEFGHIJKLMNOPQRSTUVWXYZcdefghijklmnopqrstuvwyz023456789!$&'()*+,;=:@%";
 
-CharSet digits() {
-  CharSet set;
-  for (char c = '0'; c <= '9'; ++c) set.set(static_cast<std::size_t>(c));
-  return set;
-}
+// For a character that stands for no class, itself.
+ByteSet set_of_escape(char c) { return class_of_escape(c).value_or(set_of(c)); }
 
-CharSet word_characters() {
-  CharSet set = digits().set('_');
-  for (char c = 'a'; c <= 'z'; ++c) set.set(static_cast<std::size_t>(c));
-  for (char c = 'A'; c <= 'Z'; ++c) set.set(static_cast<std::size_t>(c));
-  return set;
-}
-
-// What \d, \w, \s and their opposites stand for; for another character itself.
-CharSet set_of_escape(char c) {
-  switch (c) {
-    case 'd':
-      return digits();
-    case 'D':
-      return ~digits();
-    case 'w':
-      return word_characters();
-    case 'W':
-      return ~word_characters();
-    case 's':
-      return {};  // no path has one
-    case 'S':
-      return ~CharSet();
-    default:
-      return CharSet().set(static_cast<unsigned char>(c) % 128U);
-  }
-}
-
-// Of it what is ASCII: no canonical path has more.
-void add_range(CharSet& set, char first, char last) {
-  const std::size_t end = static_cast<unsigned char>(last);
-  for (std::size_t c = static_cast<unsigned char>(first); c <= end && c < set.size(); ++c)
-    set.set(c);
-}
-
-Texts texts_of(const CharSet& set) {
+Texts texts_of(const ByteSet& set) {
   Texts texts;
   for (const char c : kLiked) {
-    if (set.test(static_cast<std::size_t>(c))) texts.emplace_back(1, c);
+    if (set.test(byte_of(c))) texts.emplace_back(1, c);
     if (texts.size() == 2) break;
   }
   if (set.test('/')) texts.emplace_back("/");
@@ -137,7 +98,7 @@ class Reader {
       case '[':
         return texts_of(bracket());
       case '.':
-        return texts_of(~CharSet());
+        return texts_of(~ByteSet());
       case '^':
       case '$':
         return {""};
@@ -169,8 +130,8 @@ class Reader {
   }
 
   // Behind its "[".
-  CharSet bracket() {
-    CharSet set;
+  ByteSet bracket() {
+    ByteSet set;
     const bool negated = take('^');
     for (bool first = true; !rest_.empty() && (first || !at(']')); first = false) {
       if (rest_.starts_with("[:")) {
@@ -183,9 +144,9 @@ class Reader {
         set |= set_of_escape(next());
       } else if (rest_.size() > 1 && at('-') && rest_[1] != ']') {
         next();
-        add_range(set, begin, next());
+        set |= range_of(begin, next());
       } else {
-        add_range(set, begin, begin);
+        set |= set_of(begin);
       }
     }
     take(']');
