@@ -34,6 +34,19 @@ std::size_t index_of(FloodLimit limit) {
   }
 }
 
+// What is counted under `stamp` where `counted` stands. Workers read the clock once in a round of
+// theirs, so one may still be in the minute that another has left; what it counts then is of the
+// minute that has begun, which must not begin anew after it.
+constexpr std::uint64_t kMinuteMask = 0xffff;
+std::uint64_t begun(std::uint64_t counted, std::uint64_t stamp) {
+  const std::uint64_t next = (stamp & ~kMinuteMask) | ((stamp + 1) & kMinuteMask);
+  return counted == next ? next : stamp;
+}
+
+std::uint64_t stamp_of(std::uint32_t owner, std::uint32_t minute) {
+  return std::uint64_t{owner} << 16 | (minute & kMinuteMask);
+}
+
 // Of an address that is counted together with others: its first 64 bits. IPv4 has a block of IPv6's
 // reserved space (0::/8) to itself, and ::1 must not look like an empty place.
 std::uint64_t word_of(const IpAddress& client) {
@@ -49,7 +62,7 @@ std::uint64_t word_of(const IpAddress& client) {
 
 bool MinuteCount::count(std::uint64_t stamp, std::uint32_t limit) {
   std::uint64_t word = word_.load(kRelaxed);
-  while (word >> kStampShift != stamp) {
+  while (word >> kStampShift != begun(word >> kStampShift, stamp)) {
     if (limit == 0) return false;
     if (word_.compare_exchange_weak(word, stamp << kStampShift | 1, kRelaxed)) return true;
   }
@@ -60,7 +73,9 @@ bool MinuteCount::count(std::uint64_t stamp, std::uint32_t limit) {
 
 std::uint32_t MinuteCount::value(std::uint64_t stamp) const {
   const std::uint64_t word = word_.load(kRelaxed);
-  return word >> kStampShift == stamp ? static_cast<std::uint32_t>(word & kCountMask) : 0;
+  return word >> kStampShift == begun(word >> kStampShift, stamp)
+             ? static_cast<std::uint32_t>(word & kCountMask)
+             : 0;
 }
 
 // ---- entries
@@ -97,9 +112,7 @@ void FloodHold::release() {
   set_ = nullptr;
 }
 
-std::uint64_t FloodHold::stamp(std::uint32_t minute) const {
-  return std::uint64_t{owner_} << 16 | (minute & 0xffff);
-}
+std::uint64_t FloodHold::stamp(std::uint32_t minute) const { return stamp_of(owner_, minute); }
 
 bool FloodHold::count(FloodLimit of, std::uint32_t minute, std::uint32_t limit) {
   return set_->counts[way_].minute[index_of(of)].count(stamp(minute), limit);
@@ -129,7 +142,8 @@ bool FloodHold::report(FloodLimit limit, std::uint32_t minute) {
   const std::uint64_t bit = std::uint64_t{1} << static_cast<unsigned>(limit);
   std::uint64_t word = reported.load(kRelaxed);
   while (true) {
-    const bool current = word >> kFloodLimits == mine;
+    const std::uint64_t of = word >> kFloodLimits;
+    const bool current = of == begun(of, mine);
     if (current && (word & bit) != 0) return false;
     const std::uint64_t next = (current ? word : mine << kFloodLimits) | bit;
     if (reported.compare_exchange_weak(word, next, kRelaxed)) return true;
@@ -203,14 +217,15 @@ int FloodTable::victim(const FloodHold::Set& set, std::uint32_t minute) {
     if (tag_of(holder) == 0) return static_cast<int>(way);
     if (open_of(holder) != 0) continue;
     // How recent it is, with anything but the owner's own counts as old as can be; and how much.
+    // The newest that there can be is of the next minute, which for others may have begun.
     std::uint32_t recent = 0;
     std::uint32_t did = 0;
     for (const MinuteCount& count : set.counts[way].minute) {
       const std::uint64_t stamp = count.stamp();
       if (stamp >> 16 != owner_of(tag_of(holder))) continue;
-      const std::uint32_t age = (minute - static_cast<std::uint32_t>(stamp)) & 0xffff;
+      const std::uint32_t age = (minute + 1 - static_cast<std::uint32_t>(stamp)) & 0xffff;
       recent = std::max(recent, 0xffff - age);
-      if (age == 0) did += count.value(stamp);
+      if (age <= 1) did += count.value(stamp);
     }
     if (best < 0 || std::tuple(recent, did) < least) {
       best = static_cast<int>(way);
@@ -218,6 +233,10 @@ int FloodTable::victim(const FloodHold::Set& set, std::uint32_t minute) {
     }
   }
   return best;
+}
+
+bool FloodTable::may_report(std::uint32_t minute, std::uint32_t limit) {
+  return reports_.count(stamp_of(0, minute), limit);
 }
 
 std::uint32_t FloodTable::connections(const IpAddress& client) const {

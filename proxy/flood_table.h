@@ -13,7 +13,9 @@
 // Relaxed atomics, and a lock of the set only to make an entry: an address has one, to however many
 // workers it comes first at the same instant. An entry's tag and its number of connections are one
 // word, so an entry cannot change hands under somebody who counts a connection in. The counts of a
-// minute bear the tag and the minute that they are of, and are zero for any other.
+// minute bear the tag and the minute that they are of, and are zero for any other; only who is
+// still in the minute before, as a worker may be whose clock was read earlier, counts on in the
+// later one.
 #pragma once
 
 #include <array>
@@ -39,11 +41,11 @@ enum class FloodLimit : std::uint8_t {
 };
 inline constexpr std::size_t kFloodLimits = 5;
 
-// A count that is of one minute and one owner, and zero to all others.
+// A count that is of one minute and one owner, and zero to all others, but for the minute before.
 class MinuteCount {
  public:
-  // `stamp` is the owner and the minute, 40 bits. False when the count has reached `limit`, and
-  // then it stays.
+  // `stamp` is the owner and, in the low 16 bits, the minute: 40 bits. False when the count has
+  // reached `limit`, and then it stays.
   bool count(std::uint64_t stamp, std::uint32_t limit);
   std::uint32_t value(std::uint64_t stamp) const;
   // Of any owner, or zero when nothing was counted yet.
@@ -116,9 +118,7 @@ class FloodTable {
   Entered enter(const IpAddress& client, std::uint32_t minute, std::uint32_t limit);
 
   // One of at most `limit` lines about floods in this minute, of all addresses together.
-  bool may_report(std::uint32_t minute, std::uint32_t limit) {
-    return reports_.count(minute, limit);
-  }
+  bool may_report(std::uint32_t minute, std::uint32_t limit);
 
   // How many connections `client` has open, as far as they are counted.
   std::uint32_t connections(const IpAddress& client) const;
