@@ -9,10 +9,10 @@ usage() {
   cat <<'TXT'
 usage: ./test.sh [--fast | --full] [-k TEXT] [SUITE...]
   --fast    style, optimised build, unit tests, end-to-end tests without the slow ones
-  (none)    adds AddressSanitizer + UBSan for all tests, ThreadSanitizer for the unit tests, and
+  (none)    all of it with AddressSanitizer + UBSan, what only the optimised program can show, and
             where clang++ is there, fuzzing for 15 seconds a target
-  --full    adds ThreadSanitizer end to end, clang-tidy, lone headers, fuzzing for a minute a target,
-            the browser, TLS scanners, a soak of a minute, the benchmarks in short
+  --full    everything with both builds, ThreadSanitizer, clang-tidy, lone headers, fuzzing for a
+            minute a target, the browser, TLS scanners, a soak of a minute, the benchmarks in short
   -k TEXT   only tests whose name contains TEXT
   SUITE     only these: style unit-release e2e-release unit-asan e2e-asan unit-tsan e2e-tsan
             headers tidy fuzz soak perf
@@ -35,10 +35,13 @@ done
 
 readonly python=/usr/bin/python3 # Debian's, which is the one that has Debian's pytest
 readonly jobs=2
+# End to end much of the time is waiting. In full two are enough, and disturb each other less.
+clients=4
+[[ $mode != full ]] || clients=2
 readonly logs=$PWD/build/test-logs
 declare -A suites=(
   [fast]="style unit-release e2e-release"
-  [default]="style unit-release e2e-release unit-asan e2e-asan unit-tsan"
+  [default]="style e2e-release unit-asan e2e-asan"
   [full]="style unit-release e2e-release unit-asan e2e-asan unit-tsan e2e-tsan headers tidy fuzz soak perf"
 )
 ! command -v clang++ >/dev/null || suites[default]+=" fuzz"
@@ -99,7 +102,7 @@ end_to_end() { # preset, pytest's marker expression
   build "$1" "${targets[@]}" && node_modules || return 1
   OCSPROXY_BINARY=$PWD/build/$1/app/ocsproxy LAB_POOL_BINARY=$PWD/build/$1/lab/lab_pool \
     OCSPROXY_BUILD=$1 \
-    $python -m pytest test/e2e -n $jobs --dist loadgroup -m "$2" ${text:+-k "$text"} \
+    $python -m pytest test/e2e -n $clients --dist loadgroup -m "$2" ${text:+-k "$text"} \
     --junitxml="$logs/e2e-$1/results.xml" ${PYTEST_ARGS:-}
 }
 
@@ -146,8 +149,9 @@ run_suite() {
     unit-*) unit "${suite#unit-}" ;;
     e2e-release)
       if [[ $mode == fast ]]; then end_to_end release "not slow and not browser"
-      elif [[ $mode == default ]]; then end_to_end release "not browser and not scanners and (optimised or not slow)"
-      else end_to_end release ""; fi ;;
+      elif [[ $mode == full ]]; then end_to_end release ""
+      elif ((${#chosen[@]})); then end_to_end release "not browser and not scanners and (optimised or not slow)"
+      else end_to_end release "optimised and not browser and not scanners"; fi ;;
     e2e-asan) end_to_end asan "not browser and not scanners and not optimised" ;;
     e2e-tsan) end_to_end tsan "concurrency" ;;
     *) "$suite" ;;

@@ -1,0 +1,1 @@
+// Nothing: a library with precompiled headers must have a source.
