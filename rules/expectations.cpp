@@ -7,6 +7,7 @@
 #include "rules/canonical_target.h"
 #include "rules/http_filter.h"
 #include "rules/judge.h"
+#include "rules/obstacle.h"
 #include "rules/reachability.h"
 #include "settings/shown_text.h"
 
@@ -164,6 +165,9 @@ class Prover {
       text = "a client at " + proof.client->to_string();
       text += proof.outcome == Outcome::violated ? " cannot reach " : " may not reach ";
       text += shown(reach.site + proof.internal_path);
+      const std::string why =
+          obstacle(settings_, table_, *proof.client, reach.site, proof.internal_path);
+      if (!why.empty()) text += ": " + why;
     } else {
       text = shown(*reach.site_path);
       text += proof.outcome == Outcome::violated ? " is reached by " : " may be reached, as by ";

@@ -30,6 +30,12 @@ NameForm form_of_name(std::string_view public_name) {
   return {NameKind::exact, lower(public_name)};
 }
 
+std::string typical_name(const settings::Rule& rule) {
+  if (rule.public_names.empty() || *rule.public_names.front() == "*") return *rule.to->site;
+  const std::string& name = *rule.public_names.front();
+  return name.starts_with('*') ? "www" + name.substr(1) : name;
+}
+
 // Only what ends in a digit or has a colon can be an address: most names are settled by a look.
 bool may_match_wildcard(std::string_view name) {
   const bool looks_like_one = is_digit(name.back()) || name.find(':') != std::string_view::npos;

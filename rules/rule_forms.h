@@ -31,6 +31,10 @@ struct NameForm {
 };
 NameForm form_of_name(std::string_view public_name);
 
+// A name under which clients know what an allow rule publishes: the first that it lists, "www" for
+// a wildcard's label, the site's own where any name will do.
+std::string typical_name(const settings::Rule& rule);
+
 // Can "*.…" stand for this name of a request? "*.2.3.4" is no name of 1.2.3.4: an address matches
 // only where it is listed.
 bool may_match_wildcard(std::string_view name);

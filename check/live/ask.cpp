@@ -39,7 +39,9 @@ SiteAnswer answer_of(const ResponseHead& head) {
   SiteAnswer answer;
   answer.status = head.status;
   answer.date = head.fields.value(FieldId::date);
+  answer.location = head.fields.value(FieldId::location);
   for (const FieldView& field : head.fields) {
+    answer.sets_cookie |= field.id == FieldId::set_cookie;
     if (field.id == FieldId::www_authenticate) answer.challenges.emplace_back(field.value);
   }
   return answer;

@@ -16,8 +16,9 @@ namespace ocsproxy {
 struct SiteAnswer {
   std::uint16_t status = 0;
   std::vector<std::string> challenges;  // each WWW-Authenticate field
-  std::string date;                     // "" when there is none
-  bool keep_alive = false;              // the connection may carry another request
+  std::string date, location;           // "" when there is none
+  bool sets_cookie = false;
+  bool keep_alive = false;  // the connection may carry another request
 
   // What follows `scheme` and a space in one of the challenges; null when it is not offered.
   const std::string* challenge(std::string_view scheme) const;

@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "check/explain.h"
+#include "rules/rule_forms.h"
 
 namespace ocsproxy {
 namespace {
@@ -32,14 +33,6 @@ constexpr std::string_view kMeetingContent = "/etc/place/null";
 IpAddress client_of(const rules::AddressSet& addresses) {
   const IpAddress usual = IpAddress::from_v4(0xc0000201);  // 192.0.2.1
   return addresses.contains(usual) ? usual : addresses.ranges().front().first;
-}
-
-// A name under which clients know the site.
-std::string public_name_of(const Rule& rule) {
-  if (rule.public_names.empty()) return *rule.to->site;
-  const std::string& name = *rule.public_names.front();
-  if (name == "*") return *rule.to->site;
-  return name.starts_with('*') ? "www" + name.substr(1) : name;
 }
 
 std::string base_url(const settings::Listener& listener, const std::string& name) {
@@ -128,20 +121,23 @@ std::vector<DirectoryQuestion> questions_of(const Configuration& configuration,
   std::vector<DirectoryQuestion> questions;
   if (!listener || clients.empty()) return questions;
   const std::string base =
-      base_url(configuration.settings.listeners[*listener], public_name_of(rule));
+      base_url(configuration.settings.listeners[*listener], rules::typical_name(rule));
   const auto add = [&](std::string_view path, Expected expected) {
     DirectoryQuestion question{.url = base + std::string(path),
                                .from = client_of(clients),
                                .expected = expected,
                                .may_log_in = *rule.delegation == settings::Delegation::client,
                                .where = rule.where,
+                               .rule = number,
+                               .path = 0,
                                .head = {}};
     const auto explained = explain(configuration, subject.machine(), question, {});
     if (!explained || explained->outcome != Explanation::Outcome::forwarded ||
         explained->decision.rule != number) {
       return;
     }
-    const Path& matched = rule.paths[explained->decision.path];
+    question.path = explained->decision.path;
+    const Path& matched = rule.paths[question.path];
     if (matched.where.line != 0) question.where = matched.where;
     question.head = explained->upstream_head;
     questions.push_back(std::move(question));

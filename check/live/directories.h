@@ -28,6 +28,8 @@ struct DirectoryQuestion {
   Expected expected = Expected::anything;
   bool may_log_in = false;  // do credentials of clients reach the site?
   Location where;
+  std::uint32_t rule = 0;  // that decides it, and which of its paths
+  std::uint32_t path = 0;
   std::string head;  // what the proxy would send to the site
 };
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/units.h"
+#include "check/live/redirects.h"
 
 namespace ocsproxy {
 namespace {
@@ -84,6 +85,7 @@ Task<bool> SiteProbe::try_question(const DirectoryQuestion& question) {
     co_return false;
   }
   judge(question, *answer, report_);
+  judge_redirect(configuration_, machine_, question, *answer, report_);
   compare_clocks(*answer);
   if (answer->status != 401 || !question.may_log_in) co_return true;
   for (const std::string scheme : {"NTLM", "Negotiate"}) {

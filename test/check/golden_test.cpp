@@ -104,7 +104,7 @@ struct Elsewhere {
   std::string_view code;
   std::string_view test;
 };
-constexpr std::array<Elsewhere, 26> kElsewhere{{
+constexpr std::array<Elsewhere, 30> kElsewhere{{
     {"cannot-listen", "listeners/load_test.cpp"},
     {"cannot-open-log", "listeners/load_test.cpp"},
     {"clock-skew", "e2e/test_check_live.py"},
@@ -124,6 +124,10 @@ constexpr std::array<Elsewhere, 26> kElsewhere{{
     {"public-name-elsewhere", "e2e/test_check_live_dns.py"},
     {"public-name-is-site", "e2e/test_check_live_dns.py"},
     {"public-name-unresolved", "e2e/test_check_live_dns.py"},
+    {"redirect-internal", "e2e/test_check_live.py"},
+    {"redirect-loop", "e2e/test_check_live.py"},
+    {"redirect-refused", "e2e/test_check_live.py"},
+    {"redirect-unencrypted", "e2e/test_check_live.py"},
     {"site-elsewhere", "e2e/test_check_live_dns.py"},
     {"site-fails", "e2e/test_check_live.py"},
     {"site-handshake", "e2e/test_check_live.py"},

@@ -99,10 +99,12 @@ class Edge:
         self.folder, self.pki = folder, pki
         self.address = own_address()
 
-    def said(self, port, *, address="127.0.0.1", name="Site", **more):
+    def said(self, site, *, address="127.0.0.1", name="Site", port=None, http=None, **more):
+        plain = {} if http is None else {"http": {"port": http, "redirect": "https"}}
         settings = configuration.configuration(
-            [listener(self.address, https=free_port(self.address), certificates=[self.pki.public])],
-            [allow(port, name, address=address, **more)], roots=[self.pki.root])
+            [listener(self.address, https=port or free_port(self.address), **plain,
+                      certificates=[self.pki.public])],
+            [allow(site, name, address=address, **more)], roots=[self.pki.root])
         with NameServer(own_address(), {PUBLIC_NAME: self.address}) as names:
             return live(write(self.folder, settings), "--resolver", names.address)
 
@@ -193,6 +195,56 @@ def test_a_published_directory_is_asked_for(edge, path, asked, status_line, code
     assert status == 0 and f"https://{PUBLIC_NAME}" in out and f"{asked} answers {status_line[:3]}" in out
     for one in ("[site-fails]", "[directory-missing]"):
         assert (one in out) == (one == code), out
+
+
+REDIRECTS = ("[redirect-internal]", "[redirect-loop]", "[redirect-refused]", "[redirect-unencrypted]")
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("location, cookie, code, says", [
+    # Of its own name, as it would of the public one, and of no name at all.
+    (f"http://{SITE}/owa/", "", None, "/ answers 302"),
+    ("https://{public}/owa/", "", None, "/ answers 302"),
+    ("/owa/auth.aspx", "", None, "/ answers 302"),
+    ("logon.aspx", "", None, "/ answers 302"),
+    (f"http://{PUBLIC_NAME}/owa/", "", "[redirect-unencrypted]", "out of TLS"),
+    ("https://{public}/", "", "[redirect-loop]", "without end"),
+    ("/", "", "[redirect-loop]", "Front-End-Https"),
+    ("/", "Set-Cookie: seen=1", None, "/ answers 302"),
+    ("/ecp/", "", "[redirect-refused]", "which no rule allows"),
+    (f"https://{SITE}/ecp/", "", "[redirect-refused]", "add its path to the rule"),
+    (f"https://{PUBLIC_NAME}:1/owa/", "", "[redirect-refused]", "where no listener serves"),
+    ("https://mbx1/owa/", "", "[redirect-internal]", "sends clients to https://mbx1/owa/"),
+    ("https://mbx1.example.internal/owa/", "", "[redirect-internal]", "which is no public name"),
+    ("https://192.0.2.9/owa/", "", "[redirect-internal]", "original_host: true"),
+    ("https://login.example.com/", "", None, "/ answers 302"),  # somebody else's, outside
+    ("mailto:admin@example.test", "", None, "/ answers 302")])
+def test_where_a_site_sends_clients_is_followed_to_what_they_would_get(edge, location, cookie, code, says):
+    port = free_port(edge.address)
+
+    def answer(connection, request):
+        if request.target != "/":
+            connection.respond()
+            return
+        to = location.replace("{public}", f"{PUBLIC_NAME}:{port}")
+        connection.respond(status="302 Found", fields=[f"Location: {to}", *filter(None, [cookie])])
+    with Origin(answering(answer)) as site:
+        status, out = edge.said(site.port, port=port, bridging="http", delegation="none",
+                                paths=["/", "/owa/*"])
+    assert status == 0 and says in out, out
+    assert [one for one in REDIRECTS if one in out] == [one for one in [code] if one], out
+
+
+@pytest.mark.root
+def test_a_redirect_to_a_listener_that_redirects_to_https_leads_to_where_it_should(edge):
+    port = free_port(edge.address)
+    http = free_port(edge.address)
+
+    def answer(connection, _):
+        connection.respond(status="302 Found", fields=[f"Location: http://{PUBLIC_NAME}:{http}/owa/"])
+    with Origin(answering(answer)) as site:
+        status, out = edge.said(site.port, port=port, http=http, bridging="http", delegation="none")
+    assert status == 0 and not [one for one in REDIRECTS if one in out], out
 
 
 @pytest.mark.root

@@ -93,8 +93,10 @@ TEST(Expectations, AnExampleHoldsWhenThatRuleDecidesItThatWay) {
 std::vector<std::string> claimed(bool always, const std::string& from, const std::string& path,
                                  const std::vector<std::string>& more = {}) {
   settings::Settings settings = subject();
-  for (const std::string& rule : more)
+  for (const std::string& rule : more) {
     settings.rules.insert(settings.rules.begin(), parse_rule(rule));
+    settings.rules.front().name.value = "First";
+  }
   for (settings::Rule& rule : settings.rules) {
     if (*rule.action == settings::Action::allow && !rule.to)
       rule.to.emplace().site.value = "pool.local";
@@ -134,10 +136,16 @@ TEST(Expectations, WhatIsAlwaysReachedIsReachedFromEachAddress) {
   EXPECT_THAT(claimed(true, "External,Perimeter", "/abs/ext/*"), testing::IsEmpty());
   EXPECT_THAT(claimed(true, "External", "/abs/*"),
               testing::ElementsAre("expectation-violated: a client at 203.0.113.9 cannot reach "
-                                   "\"pool.local/abs/int\""));
+                                   "\"pool.local/abs/int\": rule \"R0\" denies "
+                                   "\"https://www.test/abs/int\""));
+  EXPECT_THAT(claimed(true, "Perimeter", "/other/*"),
+              testing::ElementsAre("expectation-violated: a client at 172.16.0.1 cannot reach "
+                                   "\"pool.local/other\": no rule allows it "
+                                   "\"https://www.test/other\""));
   EXPECT_THAT(claimed(true, "External", "/abs/ext/*", {"deny web from 198.51.100.77"}),
               testing::ElementsAre("expectation-violated: a client at 198.51.100.77 cannot reach "
-                                   "\"pool.local/abs/ext\""));
+                                   "\"pool.local/abs/ext\": rule \"First\" denies "
+                                   "\"https://www.test/abs/ext\""));
 }
 
 // --- HTTP filters ---
