@@ -127,7 +127,7 @@ void judge_redirect(const Configuration& configuration, const Machine& machine,
                     LiveReport& report) {
   const Settings& settings = configuration.settings;
   const std::optional<Origin> asked = origin_of(question.url);
-  if (answer.location.empty() || !asked) return;
+  if (answer.status / 100 != 3 || answer.location.empty() || !asked) return;
   const std::string location = public_location(settings, question, *asked, answer.location);
   const std::optional<Origin> leads = origin_of(location);
   if (!leads) return;

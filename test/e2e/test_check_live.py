@@ -236,6 +236,15 @@ def test_where_a_site_sends_clients_is_followed_to_what_they_would_get(edge, loc
 
 
 @pytest.mark.root
+def test_a_location_that_is_no_redirect_is_not_followed(edge):
+    answer = answering(lambda connection, _: connection.respond(
+        status="201 Created", fields=["Location: https://mbx1/owa/7"]))
+    with Origin(answer) as site:
+        status, out = edge.said(site.port, bridging="http", delegation="none")
+    assert status == 0 and not [one for one in REDIRECTS if one in out], out
+
+
+@pytest.mark.root
 def test_a_redirect_to_a_listener_that_redirects_to_https_leads_to_where_it_should(edge):
     port = free_port(edge.address)
     http = free_port(edge.address)

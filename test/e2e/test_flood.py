@@ -41,7 +41,8 @@ def in_one_minute(ask):
     """What `ask` says when it began and ended in the same minute; else it is asked again, and must
     take new addresses each time."""
     for _ in range(5):
-        before = minute(late=1)
+        until(lambda: minute(late=1) == minute(), "a minute is never a second old")
+        before = minute()
         answer = ask()
         if minute() == before:
             return answer
