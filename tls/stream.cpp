@@ -59,7 +59,9 @@ IoResult Stream::try_read(std::span<char> into) {
   if (secure()) return read_tls(into);
   const IoResult result = socket_.receive(into);
   if (result.status == IoStatus::failed) error_ = socket_.error();
-  if (result.status == IoStatus::closed) ended_ = IoStatus::closed;
+  // The kernel tells a failure once, and then that there is nothing more.
+  if (result.status == IoStatus::failed || result.status == IoStatus::closed)
+    ended_ = result.status;
   return result;
 }
 
@@ -84,6 +86,7 @@ Stream::End Stream::peek_end() {
     if (seen > 0 || (seen < 0 && errno == EAGAIN)) return End::none;
     if (seen == 0) return End::half_closed;
     error_ = Error{.kind = ErrorKind::reset, .detail = errno_text(errno)};
+    ended_ = IoStatus::failed;
     return End::broken;
   }
   return peek_tls();

@@ -213,7 +213,11 @@ IoResult Stream::try_splice_to(int pipe, std::size_t most) {
     total += got.bytes;
     ++records;
   }
-  if (total != 0) return {total, IoStatus::ok};  // what ended it is there for the next call
+  if (total != 0) {
+    // The next call comes upon what ended it again, but for a failure: the kernel tells it once.
+    if (status == IoStatus::failed) ended_ = status;
+    return {total, IoStatus::ok};
+  }
   // With bytes in the pipe it might have been the pipe that was full.
   if (status == IoStatus::would_block) socket_.drained();
   return {0, status};

@@ -70,17 +70,29 @@ class Relayed : public testing::Test {
   }
 
   Task<> relay(std::size_t length) {
+    const RelayEnd end = co_await ended(length, length);
+    EXPECT_EQ(end.how, RelayEnd::How::complete);
+    order_.emplace_back("relay");
+  }
+
+  Task<> relay_cut(std::size_t length, std::size_t came, ErrorKind kind) {
+    const RelayEnd end = co_await ended(length, came);
+    EXPECT_EQ(end.how, RelayEnd::How::source_failed);
+    EXPECT_EQ(end.error.kind, kind) << end.error.describe();
+    order_.emplace_back("cut");
+  }
+
+  Task<RelayEnd> ended(std::size_t length, std::size_t came) {
     Buffer buffer = Buffer::take();
     Window window{buffer.data(), 0, Buffer::kSize, 0, 0};
     Body body = Body::length(length);
     Timer timer(
         reactor_.timers(), [](void*) {}, nullptr);
     BodyRelay::Progress progress{timer, std::chrono::minutes(1)};
-    const RelayEnd end = co_await BodyRelay::run(*from_.stream, Side::upstream, *to_.stream, body,
-                                                 window, {}, progress);
-    EXPECT_EQ(end.how, RelayEnd::How::complete);
-    EXPECT_EQ(progress.bytes, length);
-    order_.emplace_back("relay");
+    RelayEnd end = co_await BodyRelay::run(*from_.stream, Side::upstream, *to_.stream, body, window,
+                                           {}, progress);
+    EXPECT_EQ(progress.bytes, came);
+    co_return end;
   }
 
   void run_until(const Task<>& done) {
@@ -109,6 +121,19 @@ TEST_F(Relayed, others_have_their_turn_while_a_body_is_spliced_that_never_waits)
   relaying.start();
   run_until(relaying);
   EXPECT_EQ(order_, (std::vector<std::string>{"other", "relay"}));
+}
+
+// The kernel tells of a reset once, here to the second splice of a pass whose first took the bytes.
+TEST_F(Relayed, a_reset_behind_the_last_bytes_of_a_spliced_body_is_told_as_one) {
+  const std::string begun(1000, 'x');
+  ASSERT_EQ(::send(from_.peer.get(), begun.data(), begun.size(), 0), 1000);
+  const linger abort{1, 0};
+  ASSERT_EQ(::setsockopt(from_.peer.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort), 0);
+  from_.peer = Descriptor();
+  Task<> relaying = relay_cut(1'000'000, begun.size(), ErrorKind::reset);
+  relaying.start();
+  run_until(relaying);
+  EXPECT_EQ(order_, (std::vector<std::string>{"cut"}));
 }
 
 }  // namespace
