@@ -57,6 +57,8 @@ Socket::Socket(Reactor& reactor, Descriptor fd, bool connecting)
 
 IoResult Socket::fail(int error) {
   error_ = Error{.kind = kind_of(error), .detail = errno_text(error)};
+  // What came in order before the end may be read to the end, although nothing can be sent.
+  if (error != EPIPE) lost_ = true;
   return {0, IoStatus::failed};
 }
 
@@ -70,7 +72,7 @@ IoResult Socket::receive(std::span<char> into) {
       if (static_cast<std::size_t>(got) < into.size() && !hung_up_) readable_ = false;
       return {static_cast<std::size_t>(got), IoStatus::ok};
     }
-    if (got == 0) return {0, into.empty() ? IoStatus::ok : IoStatus::closed};
+    if (got == 0) return {0, into.empty() ? IoStatus::ok : ended()};
     if (errno == EINTR) continue;
     return would_block_or_fail(readable_);
   }
@@ -174,7 +176,7 @@ IoResult Socket::splice_to(int pipe, std::size_t most) {
     const ssize_t moved =
         ::splice(fd(), nullptr, pipe, nullptr, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
     if (moved > 0) return {static_cast<std::size_t>(moved), IoStatus::ok};
-    if (moved == 0) return {0, IoStatus::closed};
+    if (moved == 0) return {0, ended()};
     if (errno == EINTR) continue;
     if (errno == EAGAIN) return {0, IoStatus::would_block};
     error_ = record_error(errno);

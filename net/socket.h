@@ -107,6 +107,8 @@ class Socket final : public Pollable {
   IoResult fail(int error);
   IoResult after_send(ssize_t sent, std::size_t asked);
   IoResult would_block_or_fail(bool& ready);
+  // What it means that nothing more comes.
+  IoStatus ended() const { return lost_ ? IoStatus::failed : IoStatus::closed; }
 
   Waiter* reader_ = nullptr;
   Waiter* writer_ = nullptr;
@@ -118,6 +120,9 @@ class Socket final : public Pollable {
   bool interrupted_ = false;
   bool hung_up_ = false;
   bool cancelled_ = false;
+  // The kernel tells once that a connection is lost, be it to who sends. Who reads afterwards would
+  // take the loss for an end.
+  bool lost_ = false;
   Error error_;
 };
 

@@ -70,22 +70,22 @@ class Relayed : public testing::Test {
   }
 
   Task<> relay(std::size_t length) {
-    const RelayEnd end = co_await ended(length, length);
+    Body body = Body::length(length);
+    const RelayEnd end = co_await ended(body, length);
     EXPECT_EQ(end.how, RelayEnd::How::complete);
     order_.emplace_back("relay");
   }
 
-  Task<> relay_cut(std::size_t length, std::size_t came, ErrorKind kind) {
-    const RelayEnd end = co_await ended(length, came);
+  Task<> relay_cut(Body& body, std::size_t came, ErrorKind kind) {
+    const RelayEnd end = co_await ended(body, came);
     EXPECT_EQ(end.how, RelayEnd::How::source_failed);
     EXPECT_EQ(end.error.kind, kind) << end.error.describe();
     order_.emplace_back("cut");
   }
 
-  Task<RelayEnd> ended(std::size_t length, std::size_t came) {
+  Task<RelayEnd> ended(Body& body, std::size_t came) {
     Buffer buffer = Buffer::take();
     Window window{buffer.data(), 0, Buffer::kSize, 0, 0};
-    Body body = Body::length(length);
     Timer timer(
         reactor_.timers(), [](void*) {}, nullptr);
     BodyRelay::Progress progress{timer, std::chrono::minutes(1)};
@@ -93,6 +93,20 @@ class Relayed : public testing::Test {
                                            {}, progress);
     EXPECT_EQ(progress.bytes, came);
     co_return end;
+  }
+
+  static void send_and_reset(Descriptor& peer, std::size_t bytes) {
+    const std::string begun(bytes, 'x');
+    ASSERT_EQ(::send(peer.get(), begun.data(), begun.size(), 0), static_cast<ssize_t>(bytes));
+    const linger abort{1, 0};
+    ASSERT_EQ(::setsockopt(peer.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort), 0);
+    peer = Descriptor();
+  }
+
+  Task<> write_in_vain(Stream& stream) {
+    const IoStatus status = co_await stream.write("x");
+    EXPECT_EQ(status, IoStatus::failed);
+    order_.emplace_back("written");
   }
 
   void run_until(const Task<>& done) {
@@ -125,15 +139,25 @@ TEST_F(Relayed, others_have_their_turn_while_a_body_is_spliced_that_never_waits)
 
 // The kernel tells of a reset once, here to the second splice of a pass whose first took the bytes.
 TEST_F(Relayed, a_reset_behind_the_last_bytes_of_a_spliced_body_is_told_as_one) {
-  const std::string begun(1000, 'x');
-  ASSERT_EQ(::send(from_.peer.get(), begun.data(), begun.size(), 0), 1000);
-  const linger abort{1, 0};
-  ASSERT_EQ(::setsockopt(from_.peer.get(), SOL_SOCKET, SO_LINGER, &abort, sizeof abort), 0);
-  from_.peer = Descriptor();
-  Task<> relaying = relay_cut(1'000'000, begun.size(), ErrorKind::reset);
+  send_and_reset(from_.peer, 1000);
+  Body body = Body::length(1'000'000);
+  Task<> relaying = relay_cut(body, 1000, ErrorKind::reset);
   relaying.start();
   run_until(relaying);
   EXPECT_EQ(order_, (std::vector<std::string>{"cut"}));
+}
+
+// And here to a write, as of an upload, while the answer has no other end than the connection's.
+TEST_F(Relayed, a_reset_that_a_write_came_upon_is_not_the_end_of_a_body_until_close) {
+  send_and_reset(from_.peer, 1000);
+  Task<> writing = write_in_vain(*from_.stream);
+  writing.start();
+  run_until(writing);
+  Body body = Body::until_close();
+  Task<> relaying = relay_cut(body, 1000, ErrorKind::reset);
+  relaying.start();
+  run_until(relaying);
+  EXPECT_EQ(order_, (std::vector<std::string>{"written", "cut"}));
 }
 
 }  // namespace
