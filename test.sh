@@ -116,7 +116,7 @@ headers() {
 
 tidy() {
   build release || return 1
-  git ls-files -- '*.cpp' ':!test' ':!perf' |
+  git ls-files -- '*.cpp' ':!test' ':!perf' ':!precompiled.cpp' |
     xargs run-clang-tidy -quiet -p build/release -j $jobs
 }
 
