@@ -8,7 +8,6 @@
 
 #include "base/text.h"
 #include "check/explain.h"
-#include "check/subject.h"
 #include "proxy/head_writer.h"
 #include "proxy/url_mapping.h"
 #include "rules/canonical_target.h"
@@ -139,8 +138,8 @@ void judge_redirect(const Configuration& configuration, const Machine& machine,
         "publish that name too, or let the site know the public one: to: {original_host: true}");
     return;
   }
-  // With a cookie the second answer may be another one.
-  if (iequals(location, question.url) && !answer.sets_cookie) {
+  // With a cookie the second answer may be another one, and with other case the page.
+  if (location == question.url && !answer.sets_cookie) {
     report.findings.warning("redirect-loop", question.where,
                             question.url + " sends clients to itself, without end",
                             mend_of_scheme(settings.rules[question.rule]));
