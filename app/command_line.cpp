@@ -348,8 +348,9 @@ With --check:
   --live                     also try what can be tried from here, and say what is well: ports are
                              free, or who holds them; names are in DNS as the configuration has
                              them; sites prove to be who they are; published directories answer,
-                             and a login by NTLM could work (it is tried with an account that
-                             nobody has: the site's log will show it as failed)
+                             and redirect clients to what they may have; a login by NTLM could
+                             work (it is tried with an account that nobody has: the site's log
+                             will show it as failed)
   --resolver IP[:PORT]       the name server that --live asks (default: the system's)
 
 With --explain:
